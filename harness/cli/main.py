@@ -14,7 +14,7 @@ from harness.cli.parts.system_limits import require_address_space, require_curre
 from harness.clock import monotonic_ns
 from harness.errors import ExitCode, SweepspotError, UserError, shortened
 from harness.system.ending_signals import reset_signals
-from harness.wire.credentials import without_query_secrets
+from harness.system.named_secrets import hidden_query_secrets, without_named_secrets
 
 Resolved = tuple[str | None, click.Command | None, list[str]]
 
@@ -150,10 +150,11 @@ def _run() -> int:
     try:
         require_utf8(sys.argv[1:])
         require_current_folder()
+        sys.argv[1:] = without_named_secrets(sys.argv[1:])
         result = cli.main(prog_name=program(), standalone_mode=False, obj=monotonic_ns())
     except SweepspotError as error:
         text = error.message(OPTIONS) if isinstance(error, UserError) else str(error)
-        print(f"error: {without_query_secrets(as_typed(text))}", file=sys.stderr)
+        print(f"error: {hidden_query_secrets(as_typed(text))}", file=sys.stderr)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

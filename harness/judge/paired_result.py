@@ -30,7 +30,7 @@ class PairedLevel(msgspec.Struct, frozen=True, kw_only=True):
     figures: tuple[PairedFigure, ...]
     change: Change  # the worst of its figures
     spoiled: int = 0  # pairs of which a trial says nothing of its variant
-    cause: str = ""  # of most of those: `noise on the machine`, or the title of a finding
+    cause: str = ""  # of most of those: `disturbances on the machine`, or the title of a finding
     spoiled_count: bool = False  # they count all the same, since too few others are left
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.number_text import figure, percent
-from harness.judge.stats.run_noise import PRIOR_SIGMA
+from harness.judge.stats.trial_noise import PRIOR_SIGMA
 from harness.plan.arrivals import kind_of
 
 if TYPE_CHECKING:
     from harness.judge.interval import Interval
     from harness.plan.plan import Point
 
-ONE_REPEAT = f"1 repeat, whose intervals suppose that runs differ by {percent(PRIOR_SIGMA)}"
+ONE_REPEAT = f"1 repeat, whose intervals suppose that trials differ by {percent(PRIOR_SIGMA)}"
 TIMES, TO = "\u00d7", "\u2013"
 _THREE_DIGITS = 0.025  # an interval whose half is this narrow, relative to its value, deserves a third digit
 

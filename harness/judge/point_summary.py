@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.checks import judge_point, standing_trials
+from harness.judge.checks import counted_trials, judge_point
 from harness.judge.findings import Verdict
 from harness.judge.metrics import PointMetrics
 from harness.judge.numbers.accuracy import accuracy
@@ -19,15 +19,15 @@ from harness.judge.numbers.class_metrics import (
     pooled_servers,
 )
 from harness.judge.numbers.latency import pooled_latency
+from harness.judge.numbers.noise_by_kind import THROUGHPUT, noise_by_kind
 from harness.judge.numbers.resource_usage import mean_usage
 from harness.judge.numbers.response_spreads import response_spread
-from harness.judge.numbers.run_noises import THROUGHPUT, run_noises
 from harness.judge.numbers.server_figures import pooled_figures
 from harness.judge.numbers.throughput import pooled_goodput
 from harness.judge.numbers.time_split import pooled_split, pooled_steps, weighted
 from harness.judge.numbers.token_latency import pooled_streams
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, seconds_to_decide
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.judge.trial_summary import DECIDED
 from harness.plan.arrivals import Closed, kind_of
 from harness.plan.slo import STREAM_KINDS
@@ -36,47 +36,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.interval import Interval
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.stats.durations import Durations
     from harness.judge.trial_summary import TrialSummary
     from harness.plan.plan import Point
     from harness.plan.slo import Slo
 
 
-def noises_of(points: Iterable[Sequence[TrialSummary]]) -> RunNoises:
-    """What the repeats of all `points` say of how much one run differs from the next."""
-    return run_noises([[summary.levels for summary in _standing(summaries)] for summaries in points])
+def noise_of(points: Iterable[Sequence[TrialSummary]]) -> NoiseByKind:
+    """What the repeats of all `points` say of how much one trial differs from the next."""
+    return noise_by_kind([[summary.log_means for summary in _counted(summaries)] for summaries in points])
 
 
-def _standing(summaries: Sequence[TrialSummary]) -> list[TrialSummary]:
+def _counted(summaries: Sequence[TrialSummary]) -> list[TrialSummary]:
     """The repeats by which their point is judged."""
-    standing = standing_trials([summary.metrics for summary in summaries])
-    return [summary for summary in summaries if summary.metrics in standing]
+    counted = counted_trials([summary.metrics for summary in summaries])
+    return [summary for summary in summaries if summary.metrics in counted]
 
 
 def summarise_point(
-    point: Point, summaries: Sequence[TrialSummary], slo: Slo | None, noises: RunNoises | None = None
+    point: Point, summaries: Sequence[TrialSummary], slo: Slo | None, noises: NoiseByKind | None = None
 ) -> PointMetrics:
     """The numbers of one point over its repeats (at least one): rows are pooled, never percentiles averaged.
 
-    `noises` is what runs of the sweep differ by; without it, what the repeats of this point alone say.
+    `noises` is what trials of the sweep differ by; without it, what the repeats of this point alone say.
     """
-    noises = noises or noises_of([summaries])
+    noises = noises or noise_of([summaries])
     names = list(dict.fromkeys(name for summary in summaries for name in summary.class_names))
     if slo and len(names) == 1:
         slo = slo.of_class(names[0])
     trials = tuple(summary.metrics for summary in summaries)
-    standing = standing_trials(trials)
-    runs = [summary for summary in _standing(summaries) if summary.durations]
+    counted = counted_trials(trials)
+    runs = [summary for summary in _counted(summaries) if summary.durations]
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
         arrivals=kind_of(point.arrivals),
         concurrency=point.arrivals.users if isinstance(point.arrivals, Closed) else None,
         rate_target_rps=getattr(point.arrivals, "rate_rps", None),
-        repeats=len(standing),
-        seconds=sum(trial.seconds for trial in standing),
-        counts=added([trial.counts for trial in standing]),
+        repeats=len(counted),
+        seconds=sum(trial.seconds for trial in counted),
+        counts=added([trial.counts for trial in counted]),
         throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
         goodput_rps=_goodput(runs, slo, noises) if slo else None,
         response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
@@ -137,6 +137,6 @@ def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
     return [summary.durations[kind] for summary in summaries]
 
 
-def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: RunNoises) -> Interval:
+def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: NoiseByKind) -> Interval:
     good = [run.good_rates_rps for run in runs]
     return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)

@@ -27,7 +27,7 @@ from harness.judge.findings import Verdict
 from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
 from harness.judge.numbers.machine.unit_costs import unit_cost
-from harness.judge.point_summary import noises_of, summarise_point
+from harness.judge.point_summary import noise_of, summarise_point
 from harness.judge.run_result import Recommendation, RunResult
 from harness.judge.simulation_result import read_simulation
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
@@ -65,7 +65,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
         by_point[summary.point].append(summary)
     measured = [point for point in plan.points if by_point[point.number]]
     # A point that is run until it is precise enough was judged by its own repeats each time, and is so now.
-    noises = None if plan.precision else noises_of([by_point[point.number] for point in measured])
+    noises = None if plan.precision else noise_of([by_point[point.number] for point in measured])
     pooled = [summarise_point(point, by_point[point.number], plan.slo, noises) for point in measured]
     points = with_precision(with_slowdowns(pooled), plan)
     points = tuple(msgspec.structs.replace(point, cost=unit_cost(point, plan.price_per_hour)) for point in points)

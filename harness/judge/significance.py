@@ -1,6 +1,6 @@
-"""Compares two settings by the figures of their runs, one number each, never by their requests.
+"""Compares two settings by the figures of their trials, one number each, never by their requests.
 
-Requests of one run share everything that differs between runs; treating them as independent calls identical servers
+Requests of one trial share everything that differs between trials; treating them as independent calls identical servers
 different in a third to four fifths of all cases.
 """
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from harness.judge.interval import Interval
     from harness.judge.stats.paired_tests import PairedTest
 
-SMALLEST_DIFFERENCE = 0.01  # identical runs differ by so much for reasons that nobody controls
+SMALLEST_DIFFERENCE = 0.01  # identical trials differ by so much for reasons that nobody controls
 EQUIVALENCE_MARGIN = 0.05
 SIGNIFICANT = 0.05
 
 
 class Change(StrEnum):
-    """What the runs say of `after` against `before`. `NOT_WORSE`: by more than a margin, and perhaps better."""
+    """What the trials say of `after` against `before`. `NOT_WORSE`: by more than a margin, and perhaps better."""
 
     REGRESSION = "REGRESSION"
     INCONCLUSIVE = "INCONCLUSIVE"
@@ -61,7 +61,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the runs say of one figure: its ratio, and one-sided p-values. A small one speaks against chance.
+    """What the trials say of one figure: its ratio, and one-sided p-values. A small one speaks against chance.
 
     worse, better: that the figure changed in that direction. not_worse, not_better: that it did not by the margin.
     """
@@ -114,7 +114,7 @@ def measured_apart(
     least_error: float = 0.0,
     drift: float = 0.0,
 ) -> Evidence:
-    """The evidence of what was measured at two times, and so in no common block, by figures that hold the run noise.
+    """The evidence of what was measured at two times, and so in no common block, by figures that hold the trial noise.
 
     A change within `margin` (0.05: 5 %) is none. `least_error`: of the logarithm of the ratio, where something else
     than the two figures shows that it is not less. `drift`: standard deviation of the logarithm of the machine's speed
@@ -141,7 +141,7 @@ def measured_apart(
 
 
 def compare_rates(before: Interval, after: Interval) -> Comparison:
-    """Two rates of one run, neither of them 0, whose intervals hold the run noise.
+    """Two rates of one run, neither of them 0, whose intervals hold the trial noise.
 
     Different: the whole 95 % interval of the ratio lies more than `SMALLEST_DIFFERENCE` from 1.
     """

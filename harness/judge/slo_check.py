@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.clock import NS_PER_MS
 from harness.judge.checks.arrivals import ARRIVAL_PROCESS, RATE
 from harness.judge.checks.generator import LATENESS, NOT_SENT
-from harness.judge.checks.point import standing_trials
+from harness.judge.checks.point import counted_trials
 from harness.judge.findings import Verdict
 from harness.judge.number_text import percent
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit, times_as_long
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.judge.metrics import ClassMetrics, Counts, Latency, PointMetrics, StreamMetrics
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.stats.durations import Durations
-    from harness.judge.stats.run_noise import RunNoise
+    from harness.judge.stats.trial_noise import TrialNoise
     from harness.plan.slo import Bound, Slo
 
 MOST_FAILED = 0.01
@@ -33,7 +33,7 @@ class SloRows:
     """The rows that bounds on percentiles are decided by: of each repeat of a point, by the kind of duration."""
 
     durations: Mapping[str, Sequence[Durations]]  # "response", "ttft", "itl", "tpot"
-    noises: RunNoises
+    noises: NoiseByKind
     users: int | None  # who share the closed loop; None for an open one
 
     def decide(self, kind: str, p: float, limit_ms: float) -> bool | None:
@@ -46,7 +46,7 @@ class SloRows:
 
     def _question(
         self, kind: str, p: float, limit_ms: float
-    ) -> tuple[Sequence[Durations], float, float, int | None, RunNoise]:
+    ) -> tuple[Sequence[Durations], float, float, int | None, TrialNoise]:
         return self.durations.get(kind, ()), limit_ms * NS_PER_MS, 1.0 - p, self.users, self.noises.of(kind)
 
 
@@ -105,7 +105,7 @@ def slow_share(metrics: PointMetrics | ClassMetrics, limit_ms: float) -> float:
 
     Only outages count. Percentiles of a closed loop do not show them, since users who wait send nothing.
     """
-    trials = standing_trials(getattr(metrics, "trials", ()))
+    trials = counted_trials(getattr(metrics, "trials", ()))
     seconds = sum(trial.seconds for trial in trials)
     waits_s = [outage.end_s - outage.start_s for trial in trials for outage in trial.outages]
     ends = [outage.ended and outage.kind == "silent" for trial in trials for outage in trial.outages]

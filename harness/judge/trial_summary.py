@@ -27,9 +27,9 @@ from harness.judge.numbers.class_metrics import (
 from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.machine.usable_time import usable_time
+from harness.judge.numbers.noise_by_kind import PRIOR_NOISE_BY_KIND, log_means
 from harness.judge.numbers.resource_usage import usage
 from harness.judge.numbers.response_spreads import timed_buckets
-from harness.judge.numbers.run_noises import PRIOR_NOISES, run_levels
 from harness.judge.numbers.sample_series import SampleSeries
 from harness.judge.numbers.server_figures import server_figures, with_counted_waiting
 from harness.judge.numbers.target.active_users import users_backing_off
@@ -45,7 +45,7 @@ from harness.judge.numbers.timeline import timeline
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
 from harness.judge.slo_check import allowed_failures, goodput_limit_ns
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.arrivals import Closed
 from harness.plan.slo import STREAM_KINDS
 
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from harness.judge.metrics import LimitCount
     from harness.judge.numbers.accuracy import Predictions
     from harness.judge.numbers.class_metrics import ClassSample
+    from harness.judge.numbers.noise_by_kind import LogMeans
     from harness.judge.numbers.response_spreads import TimedBuckets
-    from harness.judge.numbers.run_noises import RunLevels
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import TrialRows
@@ -78,7 +78,7 @@ class TrialSummary:
 
     point: int
     metrics: TrialMetrics
-    levels: RunLevels = field(default_factory=dict)
+    log_means: LogMeans = field(default_factory=dict)
     durations: dict[str, Durations] = field(default_factory=dict)  # by DURATIONS; empty where nothing was measured
     rates_rps: Rates = field(default_factory=lambda: NO_RATES)
     good_rates_rps: Rates = field(default_factory=lambda: NO_RATES)
@@ -145,7 +145,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         mean_batch=trial_batch(rows.good, means),
         limits=_limits(slo, classes, durations | streamed, counts) if slo else (),
         in_flight_mean=None if response.mean_ms is None else throughput_rps.value * response.mean_ms / MS_PER_S,
-        stream=pooled_streams([stream] if stream else [], PRIOR_NOISES),
+        stream=pooled_streams([stream] if stream else [], PRIOR_NOISE_BY_KIND),
         tolerance=max((each.tolerance for each in data.reports if each.tolerance), default=None),
         verdict=Verdict.VALID,  # until `judge_trial` has judged
         findings=(),
@@ -153,7 +153,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     return TrialSummary(
         point=data.point.number,
         metrics=metrics,
-        levels=run_levels(rates_rps, durations | streamed),
+        log_means=log_means(rates_rps, durations | streamed),
         durations=durations,
         rates_rps=rates_rps,
         good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,

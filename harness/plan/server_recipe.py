@@ -50,6 +50,7 @@ import msgspec
 
 from harness.errors import UserError, unknown_name
 from harness.plan.knobs import Knob, KnobSet, Value
+from harness.system.named_secrets import without_body_secrets, without_named_secrets
 from harness.wire.own.expectation_text import parse_expectation
 from harness.wire.own.own_request import GRPC_METHOD, HTTP, OwnRequest
 from harness.wire.protocol import DEFAULT
@@ -184,9 +185,18 @@ def load_recipe(path: Path) -> ServerRecipe:
     if recipe.request.without_headers.given:
         protocol = GRPC_METHOD if recipe.request.is_grpc else HTTP
     models = recipe.models or (recipe.name,)
-    recipe = msgspec.structs.replace(recipe, path=str(path.resolve()), protocol=protocol, models=models)
+    recipe = msgspec.structs.replace(_kept(recipe), path=str(path.resolve()), protocol=protocol, models=models)
     _check(recipe)
     return recipe
+
+
+def _kept(recipe: ServerRecipe) -> ServerRecipe:
+    """The recipe without the secrets in its URLs and bodies, which the environment holds from now on."""
+    replace = msgspec.structs.replace
+    url, grpc_url, metrics = without_named_secrets((recipe.url, recipe.grpc_url, recipe.metrics))
+    form = tuple(map(without_body_secrets, recipe.request.form))
+    request = replace(recipe.request, body=without_body_secrets(recipe.request.body), form=form)
+    return replace(recipe, url=url, grpc_url=grpc_url, metrics=metrics, request=request)
 
 
 def refuse_taken_names(recipe: ServerRecipe, taken: Collection[str], kind: str) -> None:

@@ -15,7 +15,7 @@ from harness.judge.checks.case import finding, judged, worst_of_each_kind
 from harness.judge.checks.machine import SAMPLER, stolen_time
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, percent
-from harness.judge.stats.mean_intervals import FEWEST_RUNS
+from harness.judge.stats.mean_intervals import FEWEST_TRIALS
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
@@ -143,14 +143,14 @@ def _of_its_fits(metrics: TrainingPointMetrics) -> Iterator[Finding]:
 
 
 def _too_few_seeds(metrics: TrainingPointMetrics, plan: TrainingPlan) -> Finding | None:
-    if not metrics.seeds or metrics.seeds >= FEWEST_RUNS:
+    if not metrics.seeds or metrics.seeds >= FEWEST_TRIALS:
         return None
     alone = len(plan.points) == 1
     several = "s" if metrics.seeds > 1 else ""
     text = f"{metrics.seeds} seed{several}: how much the result depends on the start is not known" + (
         "." if alone else ", nor whether a value is better or had a lucky start."
     )
-    remedy = f"Train from {FEWEST_RUNS} seeds or more (--seeds {FEWEST_RUNS})."
+    remedy = f"Train from {FEWEST_TRIALS} seeds or more (--seeds {FEWEST_TRIALS})."
     verdict = Verdict.VALID if alone else Verdict.DEGRADED
     return finding(TOO_FEW_SEEDS, verdict, text, remedy, seeds=metrics.seeds)
 

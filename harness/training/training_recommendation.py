@@ -9,7 +9,7 @@ from harness.judge.conclusions.grid_recommendation import why_all_invalid
 from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, listed
 from harness.judge.run_summary import run_verdict
-from harness.judge.stats.mean_intervals import FEWEST_RUNS, run_mean
+from harness.judge.stats.mean_intervals import FEWEST_TRIALS, mean_of_trials
 from harness.plan.knobs import setting_text
 from harness.training.checks import DIVERGED, OVERFITTING, UNCONVERGED, UNDERFITTING
 from harness.training.metrics import TrainingRecommendation
@@ -101,7 +101,7 @@ def _beats(best: TrainingPointMetrics, other: TrainingPointMetrics) -> bool:
 def _gain(baseline: TrainingPointMetrics, best: TrainingPointMetrics) -> Interval | None:
     before, after = ({fit.seed: fit.test_accuracy for fit in point.fits if fit.whole} for point in (baseline, best))
     differences = [(after[seed] or 0.0) - (before[seed] or 0.0) for seed in sorted(set(before) & set(after))]
-    return run_mean(differences) if differences else None
+    return mean_of_trials(differences) if differences else None
 
 
 def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: TrainingPlan) -> Iterable[str]:
@@ -109,7 +109,7 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield from _speed_sentences(choice)
         return
     best, gain = choice.best, choice.gain
-    test = best.test_accuracy if best.seeds >= FEWEST_RUNS else best.test_sampling
+    test = best.test_accuracy if best.seeds >= FEWEST_TRIALS else best.test_sampling
     right = f"{_accuracy(test)} of the test examples" if test else "an unknown share of the test examples"
     if len(plan.points) == 1:
         yield f"{plan.model} gets {right} right after {best.epochs} epoch{'s' if best.epochs > 1 else ''}."
@@ -119,9 +119,9 @@ def _sentences(choice: _Choice, points: Sequence[TrainingPointMetrics], plan: Tr
         yield f"{_name(best)} {claim}: it gets {right} right{against}."
     yield _fit_words(best)
     yield from _tie_words(best, choice.tied)
-    if best.seeds < FEWEST_RUNS and len(points) > 1:
+    if best.seeds < FEWEST_TRIALS and len(points) > 1:
         seeds = "One seed" if best.seeds == 1 else "Two seeds"
-        yield f"{seeds} cannot distinguish a better value from a lucky start: use --seeds {FEWEST_RUNS}."
+        yield f"{seeds} cannot distinguish a better value from a lucky start: use --seeds {FEWEST_TRIALS}."
     diverged = [_name(point) for point in points if _diverges(point)]
     if diverged:
         yield f"{listed(diverged)} diverged."

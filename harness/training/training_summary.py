@@ -17,7 +17,7 @@ from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.numbers.resource_usage import mean_usage, usage
 from harness.judge.numbers.sample_series import SampleSeries
-from harness.judge.stats.mean_intervals import run_mean, share_interval
+from harness.judge.stats.mean_intervals import mean_of_trials, share_interval
 from harness.record.rows import Window
 from harness.training.checks import judge_fit, judge_together, judge_training_point
 from harness.training.curves import curves, finite
@@ -153,7 +153,7 @@ def _known(fits: Sequence[FitMetrics], name: str) -> list[float]:
 
 
 def _mean(values: Sequence[float], lowest: float = 0.0, highest: float = math.inf) -> Interval | None:
-    return run_mean(values).clipped(lowest, highest) if values else None
+    return mean_of_trials(values).clipped(lowest, highest) if values else None
 
 
 def _sampling(accuracy: Interval | None, data: Sequence[FitData]) -> Interval | None:

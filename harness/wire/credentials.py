@@ -1,7 +1,8 @@
 """A client's credentials: the certificate authority that it trusts, and its bearer token.
 
 The token is never on a command line, which every user of the machine could read. It comes from the environment
-(`SWEEPSPOT_TOKEN`) or from a file, whose path is no secret (`SWEEPSPOT_TOKEN_FILE`).
+(`SWEEPSPOT_TOKEN`) or from a file, whose path is no secret (`SWEEPSPOT_TOKEN_FILE`). What the user types in a URL's
+query or in a body is moved to the environment (`named_secrets.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
+from harness.system.named_secrets import PREFIX, held_secrets
 
 if TYPE_CHECKING:
     import ssl
@@ -30,11 +32,6 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 
 _HEADER_VALUE = re.compile(r"[ -~]+")
 _FRAMING = ("content-length", "transfer-encoding", "connection")
 _USER = re.compile(r"://[^/?#@\s'\"]*@")
-_QUERY_SECRET = re.compile(
-    r"([?&](?:[\w-]*(?:api[_-]?key|token|secret|password|passwd|signature)|key|sig|code|subscription-key)=)"
-    r"[^&#\s'\"]{6,}",
-    re.IGNORECASE,
-)
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750, section 2.1
 
 
@@ -71,9 +68,9 @@ class Access:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must be in no row, log or report, even where a server repeats it: the token, and long header values."""
+        """What must be in no row, log or report, even where a server repeats it: the token and all other secrets."""
         values = [value for name, value in self.headers if name.lower() != "host" and len(value) >= SHORTEST_SECRET]
-        return tuple(each for each in (self.token, *values) if each)
+        return tuple(each for each in (self.token, *values, *held_secrets()) if each)
 
     def tls_context(self, protocol: str) -> ssl.SSLContext:
         """A TLS context that verifies the server's certificate and name, and offers `protocol` (`http/1.1` or `h2`).
@@ -164,19 +161,14 @@ def without_user(text: str) -> str:
     return _USER.sub("://...@", text)
 
 
-def without_query_secrets(text: str) -> str:
-    """The text, in which a URL does not show the values of parameters that are named as secrets are (`api_key=...`)."""
-    return _QUERY_SECRET.sub(r"\1...", text)
-
-
 def token_targets() -> tuple[str, ...]:
     """The URLs to which a worker's token may be sent: what it was started with, and nothing that its master says."""
     return tuple(os.environ.get(TOKEN_TARGETS, "").split())
 
 
 def require_token_host(url: str, allowed: Iterable[str]) -> None:
-    """Raise UserError where there is a token and `url` has another scheme, host or port than all of `allowed`."""
-    if (read_token() or own_headers()) and _origin(url) not in {_origin(each) for each in allowed}:
+    """Raise UserError where a secret would go to `url`, whose scheme, host and port none of `allowed` has."""
+    if (read_token() or own_headers() or PREFIX in url) and _origin(url) not in {_origin(each) for each in allowed}:
         raise UserError(f"{url}: this process was not started for that host, and sends its token to no other")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UserError
+from harness.system.named_secrets import with_named_secrets
 from harness.wire.credentials import OPEN, Access, without_user
 
 _SECURE = {"http": False, "https": True, "grpc": False, "grpcs": True}
@@ -30,7 +31,7 @@ class ServerUrl:
     prefix: str = ""
     scheme: str = "http"  # or https, grpc, grpcs
     access: Access = field(default=OPEN, compare=False, repr=False)
-    path: str = field(default="/", compare=False)
+    path: str = field(default="/", compare=False, repr=False)
 
     @property
     def secure(self) -> bool:
@@ -91,7 +92,7 @@ class ServerUrl:
 def parse_url(text: str, access: Access | None = None) -> ServerUrl:
     """`http://host:port/prefix`, also https, grpc and grpcs (gRPC over TLS). Raises UserError for anything else.
 
-    Without `access` the credentials come from the environment.
+    Without `access` the credentials come from the environment, as do secrets in the query (`named_secrets.py`).
     """
     try:
         parts = urlsplit(text)
@@ -107,7 +108,7 @@ def parse_url(text: str, access: Access | None = None) -> ServerUrl:
     if parts.fragment or not _PATH.fullmatch(f"{parts.path}{query}"):
         raise UserError(f"{text}: give only host, port and path, for example http://127.0.0.1:8000", "server")
     port = port or _PORTS[_SECURE[parts.scheme]]
-    path = f"{parts.path or '/'}{query}"
+    path = with_named_secrets(f"{parts.path or '/'}{query}")
     return ServerUrl(parts.hostname, port, parts.path.rstrip("/"), parts.scheme, access or Access.find(), path)
 
 

@@ -24,7 +24,7 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency, Quantile, TrialMetrics
 from harness.judge.significance import Change, judged_together
 from harness.judge.stats.percentile_intervals import percentiles
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.paired_plan import block_of_trials, paired_plan

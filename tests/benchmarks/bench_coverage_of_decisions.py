@@ -25,7 +25,7 @@ from scipy.signal import lfilter
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.limit_decision import LimitDecision, decide_limit
 from harness.judge.stats.percentile_intervals import percentiles, share_within
-from harness.judge.stats.run_noise import RunNoise, duration_level, pooled_rate, rate_level, run_noise
+from harness.judge.stats.trial_noise import TrialNoise, log_duration, log_rate, pooled_rate, trial_noise
 
 SECONDS = 2.0
 WARM_UP_SECONDS = 1.0
@@ -250,14 +250,14 @@ def sweep_of(processes, rng, repeats, sigma):
 class Noises:
     """What a sweep tells of its run noise."""
 
-    rate: RunNoise
-    duration: RunNoise
+    rate: TrialNoise
+    duration: TrialNoise
 
     @classmethod
     def of(cls, sweep):
         return cls(
-            run_noise([[rate_level(run.rates) for run in runs] for runs in sweep]),
-            run_noise([[duration_level(run.durations.values_ns) for run in runs] for runs in sweep]),
+            trial_noise([[log_rate(run.rates) for run in runs] for runs in sweep]),
+            trial_noise([[log_duration(run.durations.values_ns) for run in runs] for runs in sweep]),
         )
 
 
@@ -426,7 +426,7 @@ def decided_sweeps(rng, sweeps, limit_ms=50.0):
                     ]
                     for library in libraries
                 ]
-                noise = run_noise([[duration_level(run.values_ns) for run in runs] for runs in sweep])
+                noise = trial_noise([[log_duration(run.values_ns) for run in runs] for runs in sweep])
                 for number, (runs, (_, users), missed) in enumerate(zip(sweep, points, truths, strict=True)):
                     said = decide_limit(runs, limit_ms * 1e6, 0.01, users, noise).decision
                     right = LimitDecision.MISSED if missed else LimitDecision.KEPT

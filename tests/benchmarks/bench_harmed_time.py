@@ -21,7 +21,7 @@ from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import batch_rates
 from harness.judge.stats.percentile_intervals import percentiles
 from harness.judge.stats.quantiles import quantile
-from harness.judge.stats.run_noise import RunNoise, pooled_rate
+from harness.judge.stats.trial_noise import TrialNoise, pooled_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ S = 1_000_000_000
 STRETCH_NS = S // 10
 SECONDS, WARMUP_S = 4.0, 1.0
 
-NO_RUN_NOISE = RunNoise(0.0, 16.0)  # quiet trials differ by nothing
+NO_RUN_NOISE = TrialNoise(0.0, 16.0)  # quiet trials differ by nothing
 
 
 @dataclass(frozen=True)

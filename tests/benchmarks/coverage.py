@@ -25,7 +25,7 @@ import queueing
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.percentile_intervals import percentiles
 from harness.judge.stats.quantiles import quantile
-from harness.judge.stats.run_noise import RunNoise
+from harness.judge.stats.trial_noise import TrialNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 SHOWN = (0.5, 0.99)
 CHUNK = 20
 Z_95 = 1.959964
-NO_RUN_NOISE = RunNoise(0.0, 16.0)  # one simulated run is like the next
+NO_RUN_NOISE = TrialNoise(0.0, 16.0)  # one simulated run is like the next
 SHIFT = 10.0  # of the autoregressive process: durations are positive
 
 

@@ -23,7 +23,7 @@ from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Candidate, Status
 from harness.judge.conclusions.trial_history import TrialOutcome
 from harness.judge.significance import compare_rates
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.run.budgeted_sweep import BudgetedSweep, SweepRules
 
 if TYPE_CHECKING:

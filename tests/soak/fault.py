@@ -146,6 +146,22 @@ def interrupted(numbers: tuple[int, ...], is_time: Callable[[Path, subprocess.Po
     return end(process, out)
 
 
+def paused(word: str, out: Path) -> Outcome:
+    """Stop a process with `word` (empty: the command with its group) for some seconds while a load is running."""
+    process = start([*HARNESS, *FIXED, "--out", str(out)])
+    deadline = time.monotonic() + 90
+    while process.poll() is None and time.monotonic() < deadline and not rows_in(out):
+        time.sleep(0.1)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        if word:
+            for each in descendants(process, word):
+                each.send_signal(number)
+        else:
+            os.killpg(process.pid, number)
+        time.sleep(3.0)
+    return end(process, out)
+
+
 def to_group(number: int, out: Path) -> Outcome:
     """Send a signal to the command with all of its process group, as a terminal does."""
     process = start([*HARNESS, *FIXED, "--out", str(out)])
@@ -201,6 +217,8 @@ def wrong_with(fault: Fault, done: Outcome) -> Iterator[str]:
         yield f"exit code {done.code}: {done.said.strip()[-200:]!r}"
     if "Traceback" in done.said:
         yield f"a traceback: {done.said.strip().splitlines()[-1][:200]}"
+    if "\x1b" in done.said:
+        yield "escape codes that a terminal would obey"
     if fault.one_line and len(done.said.strip().splitlines()) != 1:
         yield f"{len(done.said.strip().splitlines())} lines in place of one"
     if fault.rows and not rows_in(done.out):

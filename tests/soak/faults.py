@@ -1,6 +1,6 @@
 """Puts faults to whole runs, one after the other, and checks what must hold after each.
 
-    python -m tests.soak.faults [--only TEXT] [--list]
+    python -m tests.soak.faults [--only TEXT] [--sample N] [--seed S] [--list]
 
 After every fault: the command ended in time and in no traceback, with one of the exit codes that are given; where rows
 must be kept, they are; no process that it started is left, and no temporary folder once the next run has cleaned up.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import shutil
 import signal
 import tempfile
@@ -31,6 +32,7 @@ from tests.soak.fault import (
     in_namespace,
     interrupted,
     measured_to,
+    paused,
     report_to,
     reported_after,
     rows_in,
@@ -89,6 +91,13 @@ def of_processes() -> Iterator[Fault]:
     supervisor = partial(send, kill, "targets batched", SERVED, but="--replica ")
     yield Fault("the supervisor of replicas is killed", supervisor, (*MEASURED, 3), rows=True)
     yield Fault("the target is killed", partial(send, kill, "-m targets", FIXED), (*MEASURED, 3), rows=True)
+    for role, word in {
+        "run": "",
+        "load": "load.locust",
+        "samplers": "measure.samplers",
+        "target": "-m targets",
+    }.items():
+        yield Fault(f"the {role} stands still for 3 s", partial(paused, word), (*MEASURED, 3), rows=True)
     yield Fault("the run is killed", partial(send, kill, "", SERVED), (-9,), rows=True)
 
 
@@ -127,6 +136,10 @@ def of_folders() -> Iterator[Fault]:
     yield Fault("the folder is removed", partial(folder, shutil.rmtree), (3,))
     yield Fault("the folder is moved", partial(folder, lambda out: out.rename(out.with_name("moved"))), (3,))
     yield Fault("trials are removed", partial(folder, lambda out: shutil.rmtree(out / "trials")), (3,))
+    yield Fault("another folder takes its place", partial(folder, _replace), (3,))
+    yield Fault("a link takes its place", partial(folder, _replace_by_link), MEASURED, rows=True)
+    csv = partial(folder, lambda out: (out / "points.csv").mkdir())
+    yield Fault("points.csv is a folder", csv, (3,), rows=True)
     yield Fault("run.json is removed", partial(folder, lambda out: (out / "run.json").unlink()), (3,), rows=True)
     for name, (out, make) in {
         "a pipe": ("x", "mkfifo x"), "a file": ("x", "touch x"), "below a file": ("x/run", "touch x"),
@@ -135,6 +148,16 @@ def of_folders() -> Iterator[Fault]:
     }.items():  # fmt: skip
         yield Fault(f"--out {name}", partial(measured_to, out, make), (2,), one_line=True)
     yield Fault("--out with a line feed", partial(measured_to, "x\ny <b>", ""), MEASURED, rows=True)
+
+
+def _replace(out: Path) -> None:
+    out.rename(out.with_name("moved"))
+    out.mkdir()
+
+
+def _replace_by_link(out: Path) -> None:
+    out.rename(out.with_name("moved"))
+    out.symlink_to("moved")
 
 
 def of_files() -> Iterator[Fault]:
@@ -149,6 +172,9 @@ def of_files() -> Iterator[Fault]:
         "the load's report is nested": f"cd {trial}; printf '[%.0s' {{1..100000}} > load.json",
         "samples are other rows": f"cd {trial}; cp requests.parquet samples.parquet",
         "trial.json is missing": f"rm {trial}trial.json",
+        "rows are 10 GB of nothing": f"cd {trial}; truncate -s 10G requests.parquet",
+        "trials hold themselves": "cd trials; ln -s . loop; ln -s loop 0009-loop",
+        "a trial is of another point": f"cd {trial}; sed -i 's/\"point\": 0/\"point\": 77/' trial.json",
         "trial.json is a pipe": f"cd {trial}; rm trial.json; mkfifo trial.json",
     }.items():  # fmt: skip
         yield Fault(f"files: {name}", partial(reported_after, change), MEASURED)
@@ -176,9 +202,23 @@ def of_surroundings() -> Iterator[Fault]:
         "PYTHONOPTIMIZE": "export PYTHONOPTIMIZE=2", "warnings are errors": "export PYTHONWARNINGS=error",
         "umask 777": "umask 777", "64 open files": "ulimit -n 64", "a small stack": "ulimit -s 200",
         "standard error is full": "exec 2>/dev/full", "standard error is closed": "exec 2>&-",
+        "a long TMPDIR": f"export TMPDIR=$TMPDIR/{'x' * 200}; mkdir -p $TMPDIR",
+        "a TMPDIR with spaces and quotes": "export TMPDIR=\"$TMPDIR/a 'b\"; mkdir -p \"$TMPDIR\"",
+        "Locust's settings": "export LOCUST_USERS=7 LOCUST_RUN_TIME=1s LOCUST_WEB_PORT=x LOCUST_LOCUSTFILE=/none",
+        "settings of a load by hand": "export SWEEPSPOT_TIMEOUT=1ms SWEEPSPOT_TARGET=x SWEEPSPOT_SETTINGS=/nonexistent",
+        "a locust.conf": "cd $TMPDIR; printf 'users = 7\nrun-time = 1s\nweb-port = x\n' > locust.conf",
+        "a file locust.py": "cd $TMPDIR; echo 'raise SystemExit(7)' > locust.py",
+        "a proxy that is not there": "export http_proxy=http://127.0.0.1:9 ALL_PROXY=socks5://127.0.0.1:9",
+        "PYTHONINSPECT": "export PYTHONINSPECT=1", "PYTHONDEVMODE": "export PYTHONDEVMODE=1",
+        "OMP_NUM_THREADS is a word": "export OMP_NUM_THREADS=many OPENBLAS_NUM_THREADS=x",
+        "a library that is not there": "export LD_PRELOAD=/nonexistent.so",
         "standard input is closed": "exec <&-", "HUP and INT are ignored": "trap '' HUP INT",
     }.items():  # fmt: skip
         yield Fault(f"surroundings: {name}", partial(within, shell, FIXED), MEASURED, rows=True)
+    certificates = partial(within, "export SSL_CERT_FILE=/nonexistent SSL_CERT_DIR=/nonexistent", SERVED)
+    yield Fault("surroundings: no certificates", certificates, MEASURED, rows=True)
+    cache = partial(within, "export XDG_CACHE_HOME=$TMPDIR/file; : > $TMPDIR/file", FIXED)
+    yield Fault("surroundings: the cache is a file", cache, (2,))
     home = partial(within, "export HOME=/proc XDG_CACHE_HOME=", FIXED)
     yield Fault("surroundings: a home where nothing can be written", home, (2,))
     gone = "mkdir -p $TMPDIR/gone; cd $TMPDIR/gone; rmdir $TMPDIR/gone"
@@ -205,9 +245,13 @@ def main() -> int:
     """Put all faults; the exit code is 1 where something did not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="faults whose name holds this text")
+    parser.add_argument("--sample", type=int, help="so many of them, drawn with --seed")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     chosen = [fault for fault in faults() if options.only in fault.name]
+    if options.sample is not None:
+        chosen = random.Random(options.seed).sample(chosen, min(options.sample, len(chosen)))
     if options.list:
         print("\n".join(fault.name for fault in chosen))
         return 0

@@ -1,11 +1,11 @@
 """Damages the files of runs at random, and calls `report`, `compare` and `simulate` on them.
 
-    python -m tests.soak.fuzz_run_files RUN [--count 200] [--seed 1] [--keep FOLDER]
+    python -m tests.soak.fuzz_run_files RUN... [--count 200] [--seconds S] [--seed 1] [--only CASE]
 
-Each case copies the folder RUN, flips, cuts or inserts bytes in one of its files, and calls a command in a fork of this
+Each case copies one folder RUN, flips, cuts or inserts bytes in one of its files, and calls a command in a fork of this
 process. What must hold: no traceback, no signal, an end within LIMIT_S of CPU time, and of a damaged file its name in
-the output or in the report. A case that fails is printed with its number, which makes it again: its seed is
-`<seed>/<number>`.
+the output or in the report. A case that fails is printed with its number, which makes it again with the same runs: its
+seed is `<seed>/<number>`.
 """
 
 from __future__ import annotations
@@ -149,24 +149,35 @@ def run_case(original: Path, folder: Path, seed: str) -> tuple[str, str]:
     return what, ""
 
 
+def cpu_s() -> float:
+    """The CPU time of this process and of the commands that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def main() -> int:
     """Run the cases; the exit code is 1 where one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further case after that CPU time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="this case alone")
     options = parser.parse_args()
-    failed = 0
+    failed = done = 0
     with tempfile.TemporaryDirectory() as folder:
         for number in range(options.count) if options.only is None else (options.only,):
-            what, wrong = run_case(options.run.resolve(), Path(folder) / "run", f"{options.seed}/{number}")
+            if cpu_s() > options.seconds:
+                break
+            original = options.runs[number % len(options.runs)].resolve()
+            what, wrong = run_case(original, Path(folder) / "run", f"{options.seed}/{number}")
+            done += 1
             if wrong or options.only is not None:
                 failed += bool(wrong)
                 print(f"{number}: {what}: {wrong or 'held'}", flush=True)
                 if options.only is not None:
                     print((Path(folder) / "output.txt").read_text())
-    print(f"{failed} of {options.count} cases failed")
+    print(f"{failed} of {done} cases failed, {cpu_s():.0f} s of CPU")
     return int(failed > 0)
 
 

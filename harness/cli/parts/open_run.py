@@ -11,6 +11,7 @@ from harness.cli.parts.serving_run import ServingRun
 from harness.cli.parts.training_run import TrainingRun
 from harness.errors import UserError
 from harness.record.run_folder import kind_of
+from harness.system.named_secrets import with_named_secrets
 from harness.wire.credentials import own_headers
 
 if TYPE_CHECKING:
@@ -37,15 +38,17 @@ def resume_run(path: Path, *, budget_s: float | None = None, as_json: bool) -> i
     if isinstance(run, TrainingRun):
         refuse_options(OF_REQUESTS, f"the run in {path} trains, and sends no request")
     else:
-        _require_headers(run)
+        _require_secrets(run)
     if budget_s is not None and was_given("budget"):
         run.set_budget(budget_s)
     return run.resume(as_json=as_json)
 
 
-def _require_headers(run: RunFrame[Any]) -> None:
-    """Raise UserError where the run began with headers that this command line lacks: their values are not stored."""
-    words = shlex.split(run.folder.read().command_line)
+def _require_secrets(run: RunFrame[Any]) -> None:
+    """Raise UserError where the run began with secrets that are not given again: their values are not stored."""
+    line = run.folder.read().command_line
+    with_named_secrets(line)
+    words = shlex.split(line)
     known = {name.lower() for name, _ in own_headers()}
     if any(header.partition(":")[0].strip().lower() not in known for header in headers_in(words)):
         raise UserError(f"--resume: the values of its headers are not stored; give again{headers_again(words)}")

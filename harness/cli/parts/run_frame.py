@@ -20,6 +20,7 @@ from harness.judge.findings import Verdict
 from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
 from harness.system.ending_signals import on_ending_signals
+from harness.system.named_secrets import held_names
 from harness.system.temporary_folder import remove_orphaned_folders
 
 if TYPE_CHECKING:
@@ -154,9 +155,10 @@ class RunFrame(ABC, Generic[FolderT]):
     @property
     def resuming(self) -> str:
         """The command with which this run goes on: the one that began it where it has --resume, else `sweep`."""
-        words = shlex.split(self.folder.read().command_line)
-        began = next((word for word in words if word in RESUMING), RESUMING[0])
-        return f"{program()} {began}"
+        line = self.folder.read().command_line
+        began = next((word for word in shlex.split(line) if word in RESUMING), RESUMING[0])
+        again = "".join(f"{name}=... " for name in held_names(line))
+        return f"{again}{program()} {began}"
 
     def _headers_again(self) -> str:
         """The headers that the run began with, as options: their values are not stored."""

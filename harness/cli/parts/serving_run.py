@@ -34,7 +34,8 @@ from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
 from harness.run.tune_run import run_tune
 from harness.system.cpu_cores import plan_isolation
-from harness.wire.credentials import add_headers, without_query_secrets
+from harness.system.named_secrets import hidden_query_secrets
+from harness.wire.credentials import add_headers
 
 if TYPE_CHECKING:
     from harness.measure.forks.fork_server import TrialForks
@@ -62,9 +63,6 @@ def run_or_plan(draft: Draft, plan: Plan, given: dict[str, Any], *, gated: bool)
         seconds = estimated_seconds(plan, None if isinstance(draft.spec, UrlTarget) else draft.spec.knobs)
         document = {"plan": plan, "estimated_seconds": seconds}
         return show_plan(document, plan_text(plan, seconds), as_json=given["as_json"])
-    if without_query_secrets(plan.target) != plan.target:
-        print("--target: a value in its query looks like a secret: run.json keeps it for --resume, reports hide it; "
-              "a --header is kept nowhere", file=sys.stderr)  # fmt: skip
     if draft.spec.models:
         for name in filter(is_model_file, plan.models):
             prepare_bank(name)  # reads the user's own model file, once, before a run begins
@@ -215,17 +213,17 @@ def _add_headers_of_recipe(plan: Plan) -> None:
 
 
 def _to_show(record: RunRecord) -> RunRecord:
-    """The record without what a report, which is passed on, should not show; --resume needs it in `run.json`."""
+    """The record without the secrets in the URLs of runs of earlier versions, which stored them."""
     from msgspec.structs import replace
 
-    plan = replace(record.plan, target=without_query_secrets(record.plan.target))
+    plan = replace(record.plan, target=hidden_query_secrets(record.plan.target))
     if plan.pairing is not None:
         one, two = (
-            replace(each, name=without_query_secrets(each.name), target=without_query_secrets(each.target))
+            replace(each, name=hidden_query_secrets(each.name), target=hidden_query_secrets(each.target))
             for each in plan.pairing.variants
         )
         plan = replace(plan, pairing=replace(plan.pairing, variants=(one, two)))
-    return replace(record, plan=plan, command_line=without_query_secrets(record.command_line))
+    return replace(record, plan=plan, command_line=hidden_query_secrets(record.command_line))
 
 
 def _with_cards(record: RunRecord, cards: dict[str, ModelCard]) -> RunRecord:

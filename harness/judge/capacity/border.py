@@ -117,9 +117,9 @@ def upper_branch(trials: Sequence[RateTrial]) -> list[RateTrial]:
     A server that waits to fill its batches is slow at low rates too; the capacity lies beyond.
     """
     rates = sorted({trial.rate_rps for trial in trials})
-    levels = [_excess([trial for trial in trials if trial.rate_rps == rate]) for rate in rates]
+    excesses = [_excess([trial for trial in trials if trial.rate_rps == rate]) for rate in rates]
     start = 0.0
-    for rate, (share, error), (share_before, error_before) in zip(rates[1:], levels[1:], levels, strict=False):
+    for rate, (share, error), (share_before, error_before) in zip(rates[1:], excesses[1:], excesses, strict=False):
         if share_before > 0.0 > share and share_before - share > SURE * math.hypot(error, error_before):
             start = rate
     return [trial for trial in trials if trial.rate_rps >= start]

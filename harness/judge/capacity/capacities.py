@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial, find_border, upper_branch
-from harness.judge.checks.point import standing_trials
+from harness.judge.checks.point import counted_trials
 from harness.judge.interval import Interval
 from harness.judge.run_result import Capacity
 from harness.judge.slo_check import surely_missed, trusted
@@ -26,7 +26,7 @@ PRECISION = 0.05  # half-width of the interval, as a share of the capacity, at w
 def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float, *, harmed: bool = False) -> Capacity:
     """The capacity of one setting by all its points in an open loop; `trial_s`: what a trial takes in all.
 
-    harmed: by the trials that noise spoiled too; the capacity is then that of the machine as it was.
+    harmed: by the trials that disturbances spoiled too; the capacity is then that of the machine as it was.
     """
     trials = rate_trials(points, slo, harmed=harmed)
     border = lowest_border(trials)
@@ -41,14 +41,14 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
     missed_rps = min((rate for rate in missed if kept_rps is None or rate > kept_rps), default=None)
     unknown = [rate for rate in rates if not usable(by_rate[rate], slo) and rate > (kept_rps or 0.0)]
     rate_rps = None if border is None else bracketed(border.rate_rps, kept_rps, missed_rps)
-    level_rps = rate_rps.value if rate_rps else kept_rps
+    sustained_rps = rate_rps.value if rate_rps else kept_rps
     rated = [point for point in points if point.rate_target_rps]
-    nearest = nearest_point(level_rps, kept_rps, rated) if level_rps else None
+    nearest = nearest_point(sustained_rps, kept_rps, rated) if sustained_rps else None
     return Capacity(
         setting=points[0].setting,
         held_again_rps=held_again(kept, missed),
         cliff=find_cliff(rate_rps.value, trials, rated) if rate_rps else None,
-        streams=stream_load(level_rps, nearest) if level_rps and nearest else None,
+        streams=stream_load(sustained_rps, nearest) if sustained_rps and nearest else None,
         rate_rps=rate_rps,
         kept_rps=kept_rps,
         missed_rps=missed_rps,
@@ -73,9 +73,9 @@ def bracketed(border_rps: Interval, kept_rps: float | None, missed_rps: float | 
     return Interval(math.sqrt(kept_rps * missed_rps), kept_rps, missed_rps)
 
 
-def nearest_point(level_rps: float, kept_rps: float | None, points: Sequence[PointMetrics]) -> PointMetrics:
+def nearest_point(sustained_rps: float, kept_rps: float | None, points: Sequence[PointMetrics]) -> PointMetrics:
     """The point whose figures show a setting at its capacity: the highest rate that is known to be kept, if any."""
-    wanted = kept_rps or level_rps
+    wanted = kept_rps or sustained_rps
     return min(points, key=lambda point: abs((point.rate_target_rps or 0.0) - wanted))
 
 
@@ -85,7 +85,7 @@ def rate_trials(points: Sequence[PointMetrics], slo: Slo | None, *, harmed: bool
     for point in points:
         if point.rate_target_rps is None or not (harmed or usable(point, slo)):
             continue
-        for trial in standing_trials(point.trials):
+        for trial in counted_trials(point.trials):
             for each in trial.limits:
                 found.setdefault(each.bound, []).append(
                     RateTrial(point.rate_target_rps, each.broken, each.total, each.allowed, each.dependence)

@@ -6,7 +6,7 @@ thresholds are constants beside it. A finding whose own verdict is VALID is an i
 
 `judge/trial_summary.py` calls `judge_trial`, `judge/point_summary.py` calls `judge_point`; both leave the verdict to
 `judged` in `case.py`. A point has the findings of its repeats (`point.of_its_trials`), of which INVALID ones are left
-out as long as a repeat is left, unless the target was at fault (`point.standing_trials`).
+out as long as a repeat is left, unless the target was at fault (`point.counted_trials`).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from harness.judge.checks import (
     users,
 )
 from harness.judge.checks.case import Check, PointCheck, TrialCase, judged, worst
-from harness.judge.checks.point import standing_trials
+from harness.judge.checks.point import counted_trials
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import Judgement
     from harness.judge.metrics import PointMetrics
 
-__all__ = ["TRIAL_CHECKS", "TrialCase", "judge_point", "judge_trial", "standing_trials", "worst"]
+__all__ = ["TRIAL_CHECKS", "TrialCase", "counted_trials", "judge_point", "judge_trial", "worst"]
 
 TRIAL_CHECKS: tuple[Check, ...] = (
     target.wrong_answers,

@@ -25,7 +25,7 @@ FEW_HARMED = 0.01  # of the window: up to it, no finding
 MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
 HARMED = FindingKind("harmed", "Target or load could not run all the time", lengthens=True)
-NOISE = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
+DISTURBANCES = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
 # Findings of the whole window that harm explains, and of what is left of it: lateness and steadiness.
 _EXPLAINED_IN_WINDOW = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
 _EXPLAINED_IN_REST = {LATENESS.name, UNSTEADY.name}

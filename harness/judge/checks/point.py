@@ -28,19 +28,19 @@ FAULTS_OF_TARGET = {kind.name for kind in (WRONG_ANSWERS, ERRORS, TARGET_DIED, U
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 
-def standing_trials(trials: Sequence[TrialMetrics]) -> tuple[TrialMetrics, ...]:
+def counted_trials(trials: Sequence[TrialMetrics]) -> tuple[TrialMetrics, ...]:
     """The repeats by which a point is judged: all but INVALID ones, as long as one is left.
 
-    A repeat that is INVALID by a fault of the target's stays: it is evidence, and not noise.
+    A repeat that is INVALID by a fault of the target's stays: it is evidence, and no disturbance.
     """
-    standing = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or fault_of_target(trial))
-    return standing or tuple(trials)
+    counted = tuple(trial for trial in trials if trial.verdict is not Verdict.INVALID or fault_of_target(trial))
+    return counted or tuple(trials)
 
 
 def left_out(metrics: PointMetrics) -> Iterator[Finding]:
     """Repeats are INVALID and the point is judged by the others."""
-    standing = standing_trials(metrics.trials)
-    out = [trial for trial in metrics.trials if trial not in standing]
+    counted = counted_trials(metrics.trials)
+    out = [trial for trial in metrics.trials if trial not in counted]
     if not out:
         return
     grave = next(each for trial in out for each in trial.findings if each.verdict is Verdict.INVALID)
@@ -56,7 +56,7 @@ def fault_of_target(trial: TrialMetrics) -> bool:
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
     """What was found in the repeats by which it is judged, one finding of each kind: the worst."""
-    trials = standing_trials(metrics.trials)
+    trials = counted_trials(metrics.trials)
     for shown, _, count in worst_of_each_kind([trial.findings for trial in trials]):
         where = f"In {count} of {len(trials)} repeats, at worst: " if len(trials) > 1 else ""
         yield msgspec.structs.replace(shown, text=where + shown.text)
@@ -87,7 +87,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:
     """Two repeats differ by more than chance inside them allows: something outside the plan changed."""
-    trials = [trial for trial in standing_trials(metrics.trials) if trial.seconds]
+    trials = [trial for trial in counted_trials(metrics.trials) if trial.seconds]
     throughputs = [trial.throughput_rps.value for trial in trials]
     if disjoint([trial.throughput_rps for trial in trials]) and _spread(throughputs) > DISAGREE_BY:
         listed = ", ".join(figure(value, 3) for value in throughputs)

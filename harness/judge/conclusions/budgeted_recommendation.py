@@ -14,7 +14,7 @@ from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Status
 from harness.judge.conclusions.grid_recommendation import (
-    NOISY,
+    DISTURBED,
     at_level,
     not_started,
     spoiled_by,
@@ -52,9 +52,9 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
     decision = record.decision()
     by_number = {point.point: point for point in points}
     if decision.status is Status.NONE_KEEPS:
-        standing = [point for point in points if trusted(point) and point.counts.ok]
+        usable = [point for point in points if trusted(point) and point.counts.ok]
         return Recommendation(
-            sentence=why_none_meets(standing, plan.slo) if standing else why_all_invalid(points) or NOTHING_GOOD
+            sentence=why_none_meets(usable, plan.slo) if usable else why_all_invalid(points) or NOTHING_GOOD
         )
     best = None if decision.best is None else by_number[decision.best]
     named = decision.status is Status.NAMED
@@ -133,7 +133,7 @@ def _none_ahead(plan: Plan, record: TrialHistory, decision: Decision, points: Se
 
 
 def _ahead_all_the_same(plan: Plan, ranking: Ranking | None, points: Sequence[PointMetrics]) -> Iterator[str]:
-    """The order of the settings, which noise that hits all alike leaves as it is; the rate is that of the tables."""
+    """The order of the settings, which disturbances that hit all alike do not change; the rate is as in the tables."""
     if ranking is None:
         return
     best = next(point for point in points if point.point == ranking.best)
@@ -151,7 +151,7 @@ def _ahead_all_the_same(plan: Plan, ranking: Ranking | None, points: Sequence[Po
 
 
 def nearness_text(ranking: Ranking) -> str:
-    """How sure the order of settings is that noise hit all alike."""
+    """How sure the order of settings is that disturbances hit all alike."""
     if ranking.near is None:
         return f"; how sure that is cannot be said by fewer than {RANKED_TRIALS} trials of a point"
     return f"; there it is within 5\u202f% of the best with {certainty_text(ranking.near)} certainty"
@@ -167,8 +167,8 @@ def _not_decided(decision: Decision) -> str:
 
 
 def _spoiled(cause: str, what: str, *, capitals: bool = False) -> str:
-    """`noise on the machine spoiled 6 of its trials`, or `6 of its trials are INVALID (responses were wrong)`."""
-    text = f"{cause} spoiled {what}" if cause == NOISY else f"{what} are INVALID ({cause})"
+    """`disturbances on the machine spoiled 6 trials`, or `6 trials are INVALID (responses were wrong)`."""
+    text = f"{cause} spoiled {what}" if cause == DISTURBED else f"{what} are INVALID ({cause})"
     return text[0].upper() + text[1:] if capitals else text
 
 

@@ -37,14 +37,14 @@ def capacities(plan: Plan, points: Sequence[PointMetrics], *, harmed: bool = Fal
 def recommend_capacity(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
     """The recommendation by the points of an open loop, of which there is at least one."""
     found = capacities(plan, points)
-    known = [each for each in found if _level(each) > 0.0]
+    known = [each for each in found if _sustained_rps(each) > 0.0]
     if not known:
-        standing = [point for point in points if trusted(point)]
-        if standing:
-            return Recommendation(sentence=why_none_meets(standing, plan.slo))
+        usable = [point for point in points if trusted(point)]
+        if usable:
+            return Recommendation(sentence=why_none_meets(usable, plan.slo))
         why = why_all_invalid(points) or "No recommendation: no point got a good response."
         return Recommendation(sentence=" ".join([why, *_all_the_same(plan, points)]))
-    best, first = max(known, key=_level), found[0]
+    best, first = max(known, key=_sustained_rps), found[0]
     against = _ratio(best, first) if best is not first else None
     point = _nearest(best, points)
     return Recommendation(
@@ -57,22 +57,22 @@ def recommend_capacity(plan: Plan, points: Sequence[PointMetrics]) -> Recommenda
 
 
 def _all_the_same(plan: Plan, points: Sequence[PointMetrics]) -> Iterator[str]:
-    """What the machine as it was sustained, where noise spoiled every trial."""
-    known = [each for each in capacities(plan, points, harmed=True) if _level(each) > 0.0]
+    """What the machine as it was sustained, where disturbances spoiled every trial."""
+    known = [each for each in capacities(plan, points, harmed=True) if _sustained_rps(each) > 0.0]
     if known:
-        best = max(known, key=_level)
+        best = max(known, key=_sustained_rps)
         name = setting_text(best.setting) or "the target"
-        yield f"On the machine as it is, {name} sustains about {figure(_level(best), 2)} req/s at {plan.slo}."
+        yield f"On the machine as it is, {name} sustains about {figure(_sustained_rps(best), 2)} req/s at {plan.slo}."
 
 
-def _level(each: Capacity) -> float:
+def _sustained_rps(each: Capacity) -> float:
     return each.rate_rps.value if each.rate_rps else each.kept_rps or 0.0
 
 
 def _nearest(each: Capacity, points: Sequence[PointMetrics]) -> PointMetrics:
     """The point that shows the setting at its capacity."""
     own = [point for point in points if point.setting == each.setting and point.rate_target_rps is not None]
-    return nearest_point(_level(each), each.kept_rps, own)
+    return nearest_point(_sustained_rps(each), each.kept_rps, own)
 
 
 def _ratio(best: Capacity, first: Capacity) -> Interval | None:
@@ -91,7 +91,7 @@ def _sentences(
     other = setting_text(first.setting)
     ratio = f", {ratio_text(against)} {other}" if against else ""
     if best.rate_rps is None:
-        least = f"at least {figure(_level(best), 3)} req/s"
+        least = f"at least {figure(_sustained_rps(best), 3)} req/s"
         unknown = best.unknown_rps
         why = (
             f"of {figure(unknown, 3)} req/s and more nothing is known"

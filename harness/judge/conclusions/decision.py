@@ -65,7 +65,7 @@ class Open:
     """
 
     point: int
-    harmed: int  # trials that noise spoiled
+    harmed: int  # trials that disturbances spoiled
     limit: Limit
     up_to: float | None
 
@@ -144,8 +144,8 @@ def decide(stand: Stand) -> Decision:
 def published_figure(fresh: Sequence[Look], levels: PointSpeeds) -> Interval:
     """Mean of the confirming trials of one point (at least one), with the scatter between runs and between blocks.
 
-    A trial of which noise left little says little: each weighs by the inverse of its variance (DerSimonian and Laird,
-    1986). The degrees of freedom are those of the sum of two variances (Satterthwaite, 1946).
+    A trial of which disturbances left little says little: each weighs by the inverse of its variance (DerSimonian and
+    Laird, 1986). The degrees of freedom are those of the sum of two variances (Satterthwaite, 1946).
     """
     weights = 1.0 / (levels.noise**2 + np.array([look.standard_error for look in fresh]) ** 2)
     mean = float(np.average([look.log_value for look in fresh], weights=weights))

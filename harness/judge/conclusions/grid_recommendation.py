@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.harm import HARMED, NOISE
+from harness.judge.checks.harm import DISTURBANCES, HARMED
 from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.conclusions.caveats import caveats, outages
 from harness.judge.findings import Verdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics, Quantile
     from harness.plan.slo import Slo
 
-NOISY = "noise on the machine"
+DISTURBED = "disturbances on the machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ def recommend_from_grid(points: Sequence[PointMetrics], slo: Slo | None) -> Reco
     """
     if not points:
         return Recommendation(sentence="No recommendation: nothing was measured.")
-    standing = [point for point in points if trusted(point) and point.counts.ok]
-    if not standing:
+    usable = [point for point in points if trusted(point) and point.counts.ok]
+    if not usable:
         why = why_all_invalid(points) or "No recommendation: no point got a good response."
         return Recommendation(sentence=" ".join([why, *outages(points)]))
-    eligible = [point for point in standing if slo is None or point.meets_slo]
+    eligible = [point for point in usable if slo is None or point.meets_slo]
     if not eligible:
-        return Recommendation(sentence=why_none_meets(standing, slo), more_seconds=_more_seconds(standing))
-    possible = [point for point in standing if slo is None or point.meets_slo is not False]
+        return Recommendation(sentence=why_none_meets(usable, slo), more_seconds=_more_seconds(usable))
+    possible = [point for point in usable if slo is None or point.meets_slo is not False]
     choice = _choose(points[0], eligible, possible)
     return Recommendation(
-        sentence=" ".join(_sentences(choice, points, standing, slo)),
+        sentence=" ".join(_sentences(choice, points, usable, slo)),
         best_point=choice.best.point,
         baseline_point=choice.baseline.point if choice.baseline else None,
         speedup=choice.speedup,
@@ -101,7 +101,7 @@ def _smallness(point: PointMetrics) -> tuple[tuple[float, ...], int]:
 
 
 def _sentences(
-    choice: _Choice, points: Sequence[PointMetrics], standing: Sequence[PointMetrics], slo: Slo | None
+    choice: _Choice, points: Sequence[PointMetrics], usable: Sequence[PointMetrics], slo: Slo | None
 ) -> Iterable[str]:
     best = choice.best
     rate = f"{rate_text(best.rate, best.rate_unit)} {at_level(best)}".strip()
@@ -121,14 +121,12 @@ def _sentences(
     if choice.tied:
         yield f"{capital(listed([_name(point) for point in choice.tied]))} cannot be distinguished from it here."
     uncertain = [
-        point
-        for point in standing
-        if slo is not None and point.meets_slo is None and point.rate.value > best.rate.value
+        point for point in usable if slo is not None and point.meets_slo is None and point.rate.value > best.rate.value
     ]
     if uncertain:
         names = listed(list(dict.fromkeys(_name(point) for point in uncertain)))
         yield f"{capital(names)} may do better: whether {slo} holds there {_cannot_be_said(uncertain)}."
-    left_out = len(points) - len(standing)
+    left_out = len(points) - len(usable)
     if left_out:
         yield f"{left_out} of {len(points)} points {'is' if left_out == 1 else 'are'} INVALID and left out."
 
@@ -218,7 +216,7 @@ def _with_remedy(finding: Finding) -> str:
 
 
 def why_all_spoiled(points: Sequence[JudgedPoint]) -> str:
-    """Why no point can be recommended, where all that were measured are INVALID: noise on the machine, or the cause.
+    """Why no point can be recommended, where all that were measured are INVALID: disturbances, or another cause.
 
     Points that could not be started are a matter of their own, unless there are no others.
     """
@@ -226,9 +224,9 @@ def why_all_spoiled(points: Sequence[JudgedPoint]) -> str:
     cause = _most_frequent(started)
     if cause is None:
         return "No recommendation: no point got a good response."
-    if cause[0].kind not in NOISE:
+    if cause[0].kind not in DISTURBANCES:
         return why_all_invalid(started)
-    return f"No recommendation: noise on the machine spoiled every trial. {_with_remedy(cause[0])}"
+    return f"No recommendation: disturbances on the machine spoiled every trial. {_with_remedy(cause[0])}"
 
 
 def not_started(points: Sequence[PointMetrics]) -> Iterator[tuple[int, str]]:
@@ -244,20 +242,20 @@ def _not_started(point: JudgedPoint) -> Finding | None:
 
 
 def spoiled_by(findings: Iterable[Finding]) -> str:
-    """What made trials INVALID: `noise on the machine`, or the title of the most frequent finding."""
+    """What made trials INVALID: `disturbances on the machine`, or the title of the most frequent finding."""
     grave = Counter((each.kind, each.title) for each in findings if each.verdict is Verdict.INVALID)
     (kind, title), _ = next(iter(grave.most_common(1)), ((HARMED.name, ""), 0))
-    return NOISY if kind in NOISE else title[0].lower() + title[1:]
+    return DISTURBED if kind in DISTURBANCES else title[0].lower() + title[1:]
 
 
-def why_none_meets(standing: Sequence[PointMetrics], slo: Slo | None) -> str:
+def why_none_meets(usable: Sequence[PointMetrics], slo: Slo | None) -> str:
     """The sentences where no point is known to keep the limit."""
-    undecided = [point for point in standing if point.meets_slo is None]
-    nearest = min(standing, key=_tail_ms)
+    undecided = [point for point in usable if point.meets_slo is None]
+    nearest = min(usable, key=_tail_ms)
     if undecided:
-        which = "the target" if len(standing) == 1 else "any setting"
+        which = "the target" if len(usable) == 1 else "any setting"
         text = f"No recommendation: whether {which} keeps {slo} {_cannot_be_said(undecided)}."
-        return " ".join([text, *(caveats(nearest) if len(standing) == 1 else ())])
+        return " ".join([text, *(caveats(nearest) if len(usable) == 1 else ())])
     text = f"No setting meets {slo} at any load that was tried"
     if _tail_ms(nearest) == math.inf:
         return f"{text}."

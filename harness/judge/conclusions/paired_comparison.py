@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[TrialMetrics, TrialMetrics]
 
-FEWEST_CLEAN = 5  # pairs that noise left alone; with fewer, the harmed ones count too
+FEWEST_CLEAN = 5  # pairs without disturbances; with fewer, the harmed ones count too
 FAILED_MARGIN = 0.005  # a share of failures that grows by less is no change
 SUPPOSED_NOISE = 0.03  # what trials of one variant differ by, before any was run
 
@@ -130,7 +130,7 @@ def supposed_blocks(plan: Plan) -> int:
 
 
 def _judged(pairs: list[Pair]) -> list[Pair]:
-    """The pairs that noise left alone; all, where those are too few: noise comes to both variants alike."""
+    """The pairs without disturbances; all, where those are too few: disturbances come to both variants alike."""
     clean = _clean(pairs)
     return clean if len(clean) >= min(FEWEST_CLEAN, len(pairs)) else pairs
 

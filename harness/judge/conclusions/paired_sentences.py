@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.conclusions.grid_recommendation import NOISY
+from harness.judge.conclusions.grid_recommendation import DISTURBED
 from harness.judge.conclusions.paired_comparison import SUPPOSED_NOISE, supposed_blocks, supposed_power
 from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.paired_result import FAILED, THROUGHPUT
@@ -55,10 +55,10 @@ def _spoiled(found: PairedComparison) -> Iterator[str]:
     for cause in dict.fromkeys(level.cause for level in spoiled):
         pairs = sum(level.spoiled for level in spoiled if level.cause == cause)
         many = f"{pairs} pair{'' if pairs == 1 else 's'} of trials"
-        noisy = cause == NOISY
-        why = "it comes to both variants alike" if noisy else "too few others are left"
+        disturbed = cause == DISTURBED
+        why = "they come to both variants alike" if disturbed else "too few others are left"
         fate = f"they count all the same, since {why}" if counted else "they are left out"
-        what = f"Noise on the machine spoiled {many}" if noisy else f"{many} cannot be trusted ({cause})"
+        what = f"Disturbances on the machine spoiled {many}" if disturbed else f"{many} cannot be trusted ({cause})"
         yield f"{what}; {fate}."
 
 

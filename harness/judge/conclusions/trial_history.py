@@ -61,7 +61,7 @@ class TrialOutcome:
     """What came of a trial.
 
     log_value: of throughput or goodput; None where the trial could not be run or got no good response.
-    limit: whether the point keeps the limit by all its trials so far. usable: share that noise left usable.
+    limit: whether the point keeps the limit by all its trials so far. usable: share that disturbances left usable.
     spent_s: all that the trial took, start of the target included.
     """
 
@@ -73,7 +73,7 @@ class TrialOutcome:
 
     @property
     def harmed(self) -> bool:
-        """Whether noise spoiled it: it says nothing of its point."""
+        """Whether disturbances spoiled it: it says nothing of its point."""
         return self.usable < LEAST_USABLE
 
 
@@ -113,7 +113,7 @@ class TrialHistory:
         return found
 
     def out(self) -> NDArray[np.bool_]:
-        """Which points cannot be run: their trials failed again and again, and noise was not the reason."""
+        """Which points cannot be run: their trials failed again and again, and disturbances were not the reason."""
         failures = np.zeros(len(self.candidates), np.int64)
         for trial, outcome in self.trials:
             failures[trial.point] += outcome.log_value is None and not outcome.harmed
@@ -149,7 +149,7 @@ class TrialHistory:
         return self._known[1]
 
     def ranking(self) -> Ranking | None:
-        """What all trials say, though noise spoiled them; None where none brought a good response.
+        """What all trials say, though disturbances spoiled them; None where none brought a good response.
 
         A point that kept the limit on a busy machine keeps it on a quiet one; of the others it is not known.
         """
@@ -172,7 +172,7 @@ class TrialHistory:
     def settled(self, least_df: int = 0) -> bool:
         """Whether a further trial would hardly change which point is named and its figure.
 
-        least_df: degrees of freedom that the run noise must have.
+        least_df: degrees of freedom that the trial noise must have.
         """
         leader = self.leader()
         if leader is None:

@@ -9,7 +9,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import decode, read_file
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
-from harness.judge.checks.harm import NOISE
+from harness.judge.checks.harm import DISTURBANCES
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.phrases import level_text
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 THROUGHPUT, GOODPUT, P50, P99, FAILED = FIGURES = ("throughput", "goodput", "p50", "p99", "failed")
-OF_NOISE = {LATENESS.name, LOOP_LAG.name}  # what it does to the load generator
+OF_DISTURBANCE = {LATENESS.name, LOOP_LAG.name}  # what it does to the load generator
 UNITS = {THROUGHPUT: "req/s", GOODPUT: "req/s", P50: "ms", P99: "ms", FAILED: ""}
 
 
 class BaselinePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One point: its figures with 95 % intervals that hold the run noise. One that cannot be given is left out."""
+    """One point: its figures with 95 % intervals that hold the trial noise. One that cannot be given is left out."""
 
     key: str  # equal for points of two runs with the same knobs and load
     label: str
@@ -39,12 +39,12 @@ class BaselinePoint(msgspec.Struct, frozen=True, kw_only=True):
     scheduled: int
     figures: dict[str, Interval]  # by FIGURES: requests/s, ms, a share of 1
     meets_slo: bool | None = None
-    noisy: bool = False  # INVALID, and only because others kept the machine busy
+    disturbed: bool = msgspec.field(default=False, name="noisy")  # INVALID only because others kept the machine busy
 
     @property
     def usable(self) -> bool:
         """Whether its figures say anything of the target."""
-        return self.noisy or self.verdict is not Verdict.INVALID
+        return self.disturbed or self.verdict is not Verdict.INVALID
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,13 +92,13 @@ def _point(plan: Plan, point: PointMetrics) -> BaselinePoint:
         scheduled=point.counts.scheduled,
         figures=dict(_figures(point)),
         meets_slo=point.meets_slo,
-        noisy=_noisy(point),
+        disturbed=_disturbed(point),
     )
 
 
-def _noisy(point: PointMetrics) -> bool:
+def _disturbed(point: PointMetrics) -> bool:
     kinds = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
-    return bool(kinds & NOISE) and kinds <= NOISE | OF_NOISE
+    return bool(kinds & DISTURBANCES) and kinds <= DISTURBANCES | OF_DISTURBANCE
 
 
 def _figures(point: PointMetrics) -> list[tuple[str, Interval]]:

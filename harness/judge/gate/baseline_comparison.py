@@ -120,17 +120,17 @@ def _gate_point(one: BaselinePoint, other: BaselinePoint | None, figures: tuple[
 
 
 def _evidence(one: BaselinePoint, other: BaselinePoint, effect: float) -> Iterator[tuple[str, Evidence]]:
-    """What each figure that both have says; nothing where either point is INVALID for more than noise."""
+    """What each figure that both have says; nothing where either point is INVALID for more than disturbances."""
     if not (one.usable and other.usable):
         return
-    noisy = one.noisy or other.noisy
+    disturbed = one.disturbed or other.disturbed
     for name in FIGURES:
         if name in one.figures and name in other.figures:
             before, after = one.figures[name], other.figures[name]
             if name == FAILED:
                 yield name, _failures(before.value, one.scheduled, after.value, other.scheduled)
             else:
-                figures = (_drifting(before), _drifting(after)) if noisy else (before, after)
+                figures = (_drifting(before), _drifting(after)) if disturbed else (before, after)
                 yield name, measured_apart(*figures, effect, higher_is_better=name in HIGHER_IS_BETTER)
 
 
@@ -177,10 +177,11 @@ def _differences(before: Baseline, after: Baseline) -> Iterator[str]:
     software = [text for text in found if text not in machine]
     if software:
         yield f"Other software: {'; '.join(software[:3])}."
-    if noisy := sum(point.noisy for each in (before, after) for point in each.points):
+    if disturbed := sum(point.disturbed for each in (before, after) for point in each.points):
+        several = "s" if disturbed > 1 else ""
         yield (
-            f"Others kept the machine busy at {noisy} point{'s' if noisy > 1 else ''}: the intervals allow for a drift "
-            f"of {percent(DRIFT)} between two times."
+            f"Others kept the machine busy at {disturbed} point{several}: the intervals allow for a drift of "
+            f"{percent(DRIFT)} between two times."
         )
     known = {point.key for point in before.points}
     if more := sum(point.key not in known for point in after.points):

@@ -12,12 +12,12 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import ClassMetrics, Counts
 from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
-from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.noise_by_kind import THROUGHPUT
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput
 from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.judge.stats.durations import Durations
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.load_knobs import MIX
 from harness.plan.slo import STREAM_KINDS, parse_slo
 from harness.record.rows import Outcome
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.metrics import LimitCount, PointMetrics
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.token_latency import StreamSample
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
@@ -133,7 +133,7 @@ def added(counts: Sequence[Counts]) -> Counts:
 
 
 def pooled_classes(
-    trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
+    trials: Sequence[Sequence[ClassSample]], noises: NoiseByKind, users: int | None
 ) -> tuple[ClassMetrics, ...]:
     """Each class over all repeats: rows are put together, never percentiles averaged. `users` share the closed loop.
 
@@ -151,7 +151,7 @@ def pooled_classes(
 
 
 def pooled_servers(
-    trials: Sequence[Sequence[ClassSample]], noises: RunNoises, users: int | None
+    trials: Sequence[Sequence[ClassSample]], noises: NoiseByKind, users: int | None
 ) -> tuple[ClassMetrics, ...]:
     """Each server over all repeats. It goes by its place, since a server that is started anew may have another port."""
     first = next((samples for samples in trials if samples), ())
@@ -166,7 +166,7 @@ def _none_of(name: str, others: Sequence[ClassSample]) -> ClassSample:
     return ClassSample(name, None, Counts(), nothing, nothing, zero, zero, None, ())
 
 
-def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users: int | None) -> ClassMetrics:
+def _pooled(repeats: Sequence[ClassSample], total: int, noises: NoiseByKind, users: int | None) -> ClassMetrics:
     first = next((each for each in repeats if each.counts.scheduled), repeats[0])
     counts = added([each.counts for each in repeats])
     metrics = ClassMetrics(
@@ -190,7 +190,7 @@ def _pooled(repeats: Sequence[ClassSample], total: int, noises: RunNoises, users
     return msgspec.structs.replace(metrics, meets_slo=meets_slo(metrics, first.slo, rows))
 
 
-def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: RunNoises) -> Interval:
+def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: NoiseByKind) -> Interval:
     good, durations = [each.good_rates_rps for each in repeats], [each.response for each in repeats]
     return pooled_goodput(good, goodput_limit_ns(slo), durations, noises)
 

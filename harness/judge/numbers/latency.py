@@ -11,7 +11,7 @@ from harness.judge.metrics import Latency, Quantile
 from harness.judge.stats.durations import ceiling_together, ordered_together
 from harness.judge.stats.percentile_intervals import Percentile, percentiles
 from harness.judge.stats.quantiles import quantile
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise
+from harness.judge.stats.trial_noise import PRIOR_NOISE, TrialNoise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,27 +23,27 @@ OPEN_TOLERANCE = 0.01  # open requests matter to a percentile when they could ra
 NOTHING = Latency(count=0, mean_ms=None, max_ms=None, quantiles=())
 
 
-def pooled_latency(runs: Sequence[Durations], noise: RunNoise = PRIOR_NOISE) -> Latency:
-    """The distribution over all rows of the repeats, whose runs differ by `noise`."""
-    runs = [run for run in runs if run.values_ns.size]
-    if not runs:
+def pooled_latency(trials: Sequence[Durations], noise: TrialNoise = PRIOR_NOISE) -> Latency:
+    """The distribution over all rows of the repeats, whose trials differ by `noise`."""
+    trials = [trial for trial in trials if trial.values_ns.size]
+    if not trials:
         return NOTHING
-    values_ns = np.concatenate([run.values_ns for run in runs])
-    reached = _reached_by_open(runs)
+    values_ns = np.concatenate([trial.values_ns for trial in trials])
+    reached = _reached_by_open(trials)
     return Latency(
         count=int(values_ns.size),
         mean_ms=float(values_ns.mean()) / NS_PER_MS,
         max_ms=float(values_ns.max()) / NS_PER_MS,
-        quantiles=tuple(_quantile(each, each.p in reached) for each in percentiles(runs, PERCENTILES, noise)),
+        quantiles=tuple(_quantile(each, each.p in reached) for each in percentiles(trials, PERCENTILES, noise)),
     )
 
 
-def _reached_by_open(runs: Sequence[Durations]) -> frozenset[float]:
+def _reached_by_open(trials: Sequence[Durations]) -> frozenset[float]:
     """The quantiles that would be higher if the requests that are still open never ended."""
-    if not any(run.any_open for run in runs):
+    if not any(trial.any_open for trial in trials):
         return frozenset()
-    as_they_are = [1.0] * len(runs)
-    ordered_ns, ceiling_ns = ordered_together(runs, as_they_are), ceiling_together(runs, as_they_are)
+    as_they_are = [1.0] * len(trials)
+    ordered_ns, ceiling_ns = ordered_together(trials, as_they_are), ceiling_together(trials, as_they_are)
     return frozenset(p for p in PERCENTILES if quantile(ceiling_ns, p) > quantile(ordered_ns, p) * (1 + OPEN_TOLERANCE))
 
 

@@ -61,10 +61,10 @@ def timed_buckets(rows: TrialRows, repeat: int) -> TimedBuckets | None:
     )
 
 
-def response_spread(runs: Sequence[Durations], timed: Sequence[TimedBuckets | None]) -> ResponseSpread | None:
+def response_spread(trials: Sequence[Durations], timed: Sequence[TimedBuckets | None]) -> ResponseSpread | None:
     """Bars that all repeats of a point share; None where there is no response."""
     over_time = [each for each in timed if each is not None]
-    judged = [buckets_of(run.values_ns) for run in runs if run.values_ns.size]
+    judged = [buckets_of(trial.values_ns) for trial in trials if trial.values_ns.size]
     everything = [*judged, *(each.bucket for each in over_time)]
     if not everything:
         return None

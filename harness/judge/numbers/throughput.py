@@ -1,4 +1,4 @@
-"""Throughput and goodput with their intervals, over one run or several."""
+"""Throughput and goodput with their intervals, over one trial or several."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.noise_by_kind import THROUGHPUT
 from harness.judge.stats.percentile_intervals import share_within
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.interval import Interval
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.stats.durations import Durations
 
     Rates = NDArray[np.float64]  # requests per second in equal stretches of a trial's window
@@ -26,11 +26,11 @@ NO_RATES: Rates = np.empty(0)
 
 
 def pooled_goodput(
-    good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: RunNoises
+    good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: NoiseByKind
 ) -> Interval:
-    """The mean rate over runs of what keeps the objective, of which `limit_ns` is the limit of response times.
+    """The mean rate over trials of what keeps the objective, of which `limit_ns` is the limit of response times.
 
-    Where the typical run is slower or faster than these, not only the rate differs: another share of the responses
+    Where the typical trial is slower or faster than these, not only the rate differs: another share of the responses
     keeps the limit.
     """
     noise, slowness = noises.of(THROUGHPUT), noises.of("response")

@@ -15,7 +15,7 @@ import numpy as np
 from harness.clock import NS_PER_MS
 from harness.judge.metrics import StreamMetrics, StreamShape
 from harness.judge.numbers.latency import pooled_latency
-from harness.judge.numbers.run_noises import THROUGHPUT
+from harness.judge.numbers.noise_by_kind import THROUGHPUT
 from harness.judge.numbers.stream_tokens import StreamTokens, stream_shape
 from harness.judge.numbers.time_split import weighted
 from harness.judge.numbers.trial_rows import OPEN_OUTCOMES
@@ -23,7 +23,7 @@ from harness.judge.slo_check import QUANTILES
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES
 from harness.judge.stats.quantiles import nearest_rank
-from harness.judge.stats.run_noise import pooled_rate
+from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.interval import Interval
-    from harness.judge.numbers.run_noises import RunNoises
+    from harness.judge.numbers.noise_by_kind import NoiseByKind
     from harness.judge.numbers.throughput import Rates
     from harness.judge.numbers.trial_rows import RowColumns, TrialRows
-    from harness.judge.stats.run_noise import RunNoise
+    from harness.judge.stats.trial_noise import TrialNoise
     from harness.plan.slo import Bound, Slo
     from harness.record.rows import Column, Mask, Window
     from harness.record.trial_data import TrialData
@@ -98,7 +98,7 @@ def stream_sample(data: TrialData, rows: TrialRows) -> StreamSample | None:
     )
 
 
-def pooled_streams(samples: Sequence[StreamSample], noises: RunNoises) -> StreamMetrics | None:
+def pooled_streams(samples: Sequence[StreamSample], noises: NoiseByKind) -> StreamMetrics | None:
     """The streams of all repeats: gaps and times are put together, never percentiles averaged."""
     if not samples:
         return None
@@ -206,7 +206,7 @@ def _tpot_ns(tokens: StreamTokens, rows: RowColumns) -> Column:
     return values_ns
 
 
-def _pooled(rates: Iterable[Rates | None], noise: RunNoise) -> Interval | None:
+def _pooled(rates: Iterable[Rates | None], noise: TrialNoise) -> Interval | None:
     known = [each for each in rates if each is not None]
     return pooled_rate(known, noise) if known else None
 

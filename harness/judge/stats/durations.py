@@ -1,4 +1,4 @@
-"""Durations of one run, as the statistics take them."""
+"""Durations of one trial, as the statistics take them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.stats.dependence import clustering
-from harness.judge.stats.run_noise import duration_level
+from harness.judge.stats.trial_noise import log_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.stats.dependence import Clustering
-    from harness.judge.stats.run_noise import RunLevel
+    from harness.judge.stats.trial_noise import LogMean
 
 FOREVER = np.inf  # what a request that is still open may yet take
 
@@ -47,9 +47,9 @@ class Durations:
         return np.delete(self.ordered_ns, np.searchsorted(self.ordered_ns, left_out) + equal_before)
 
     @cached_property
-    def level(self) -> RunLevel | None:
-        """The run's level by these durations; None where there is none."""
-        return duration_level(self.values_ns)
+    def log_mean(self) -> LogMean | None:
+        """The trial's mean logarithm of these durations; None where there is none."""
+        return log_duration(self.values_ns)
 
     @cached_property
     def any_open(self) -> bool:
@@ -76,23 +76,27 @@ def narrowed(values_ns: NDArray[np.int64]) -> NDArray[np.int64 | np.int32]:
     return values_ns.astype(np.int32) if fits else values_ns
 
 
-def ordered_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.int32 | np.float64]:
-    """All values of several runs (at least one), ascending; those of each run divided by its factor."""
-    return _merged([run.ordered_ns for run in runs], factors)
+def ordered_together(
+    trials: Sequence[Durations], factors: Sequence[float]
+) -> NDArray[np.int64 | np.int32 | np.float64]:
+    """All values of several trials (at least one), ascending; those of each trial divided by its factor."""
+    return _merged([trial.ordered_ns for trial in trials], factors)
 
 
-def ceiling_together(runs: Sequence[Durations], factors: Sequence[float]) -> NDArray[np.int64 | np.int32 | np.float64]:
+def ceiling_together(
+    trials: Sequence[Durations], factors: Sequence[float]
+) -> NDArray[np.int64 | np.int32 | np.float64]:
     """The same as if requests that are still open never ended: their values are infinite."""
-    ended = _merged([run.ended_ns for run in runs], factors)
-    still_open = sum(run.values_ns.size for run in runs) - ended.size
+    ended = _merged([trial.ended_ns for trial in trials], factors)
+    still_open = sum(trial.values_ns.size for trial in trials) - ended.size
     return np.concatenate((ended, np.full(still_open, FOREVER))) if still_open else ended
 
 
 def _merged(
     parts: Sequence[NDArray[np.int64 | np.int32]], factors: Sequence[float]
 ) -> NDArray[np.int64 | np.int32 | np.float64]:
-    leveled: list[NDArray[np.int64 | np.int32 | np.float64]] = [
+    scaled: list[NDArray[np.int64 | np.int32 | np.float64]] = [
         part if factor == 1.0 else part / factor for part, factor in zip(parts, factors, strict=True)
     ]
     # A stable sort merges parts that are in order, in a fraction of the time of sorting them anew.
-    return leveled[0] if len(leveled) == 1 else np.sort(np.concatenate(leveled), kind="stable")
+    return scaled[0] if len(scaled) == 1 else np.sort(np.concatenate(scaled), kind="stable")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from harness.judge.stats.dependence import STRETCHES, dependence
 from harness.judge.stats.distributions import normal_cdf, student_t_quantile
 from harness.judge.stats.durations import ordered_together
-from harness.judge.stats.percentile_intervals import run_factors
+from harness.judge.stats.percentile_intervals import trial_factors
 from harness.judge.stats.quantiles import quantile
-from harness.judge.stats.run_noise import PRIOR_NOISE, RunNoise
+from harness.judge.stats.trial_noise import PRIOR_NOISE, TrialNoise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ class LimitDecision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShareAbove:
-    """The share of responses slower than a limit, the bounds of the typical run's, and what they decide.
+    """The share of responses slower than a limit, the bounds of the typical trial's, and what they decide.
 
     Each bound holds with 95 % confidence. `worth` is how many independent responses the sample is worth, for the upper
     bound.
@@ -58,45 +58,45 @@ class ShareAbove:
 
 
 def decide_limit(
-    runs: Sequence[Durations],
+    trials: Sequence[Durations],
     limit: float,
     allowed: float,
     users: int | None = None,
-    noise: RunNoise = PRIOR_NOISE,
+    noise: TrialNoise = PRIOR_NOISE,
 ) -> ShareAbove:
-    """Whether at most the share `allowed` of the responses is slower than `limit`, over all runs of a point.
+    """Whether at most the share `allowed` of the responses is slower than `limit`, over all trials of a point.
 
     `users` is how many users share a closed loop; None for an open loop. One stall of the target makes at most one
     response of each user slow, so where few slow responses were seen, as many requests count as one. A request that is
     still open counts as slow once it has waited longer than the limit; before that it may be either.
     """
-    runs = [run for run in runs if run.values_ns.size]
-    if not runs:
+    trials = [trial for trial in trials if trial.values_ns.size]
+    if not trials:
         return ShareAbove(LimitDecision.NOT_YET, 0.0, 0.0, 1.0, 0.0)
-    rows = _Rows.of(runs, noise, users)
+    rows = _Rows.of(trials, noise, users)
     high, worth = _upper(rows, limit, noise)
     low = _lower(rows, limit, noise)
     certain = LimitDecision.KEPT if high < allowed else LimitDecision.MISSED
     decision = certain if high < allowed or low > allowed else LimitDecision.NOT_YET
-    share = sum(run.slower_than(limit).seen for run in runs) / rows.count
+    share = sum(trial.slower_than(limit).seen for trial in trials) / rows.count
     return ShareAbove(decision, share, min(low, share), max(high, share), worth)
 
 
 def times_as_long(
-    runs: Sequence[Durations],
+    trials: Sequence[Durations],
     limit: float,
     allowed: float,
     users: int | None = None,
-    noise: RunNoise = PRIOR_NOISE,
+    noise: TrialNoise = PRIOR_NOISE,
 ) -> float | None:
-    """How many times as many such runs would decide what `decide_limit` leaves open, if they show the same.
+    """How many times as many such trials would decide what `decide_limit` leaves open, if they show the same.
 
     None where 32 times as many would not: nothing was measured, or the share lies too near `allowed`.
     """
-    runs = [run for run in runs if run.values_ns.size]
-    if not runs:
+    trials = [trial for trial in trials if trial.values_ns.size]
+    if not trials:
         return None
-    rows = _Rows.of(runs, noise, users)
+    rows = _Rows.of(trials, noise, users)
 
     def decides(times: float) -> bool:
         more = replace(rows, times=times)
@@ -108,12 +108,12 @@ def times_as_long(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of the runs at a common level; `users`: how many may be slow together, 1 in an open loop.
+    """Rows of the trials, brought to the typical one; `users`: how many may be slow together, 1 in an open loop.
 
     `floor` is the least dependence where few slow responses were seen. `times`: as if there were so many such samples.
     """
 
-    runs: Sequence[Durations]
+    trials: Sequence[Durations]
     factors: Sequence[float]
     count: int
     median: float
@@ -122,17 +122,17 @@ class _Rows:
     times: float = 1.0
 
     @classmethod
-    def of(cls, runs: Sequence[Durations], noise: RunNoise, users: int | None) -> _Rows:
-        factors = run_factors(runs, noise)
-        ordered = ordered_together(runs, factors)
-        tails = [_slower(runs, factors, quantile(ordered, p)) for p in _LOWER_QUANTILES]
+    def of(cls, trials: Sequence[Durations], noise: TrialNoise, users: int | None) -> _Rows:
+        factors = trial_factors(trials, noise)
+        ordered = ordered_together(trials, factors)
+        tails = [_slower(trials, factors, quantile(ordered, p)) for p in _LOWER_QUANTILES]
         together = users or 1
         floor = max(float(together), *map(dependence, tails))
-        return cls(runs, factors, ordered.size, quantile(ordered, 0.5), together, floor)
+        return cls(trials, factors, ordered.size, quantile(ordered, 0.5), together, floor)
 
     def above(self, limit: float, *, open_counts: bool) -> tuple[float, float]:
         """How many independent responses are slower than `limit`, of how many in all."""
-        slow = _slower(self.runs, self.factors, limit, open_counts=open_counts)
+        slow = _slower(self.trials, self.factors, limit, open_counts=open_counts)
         seen = sum(each.seen for each in slow)
         tau = dependence(slow)
         if min(seen, self.count - seen) < _FEW_CLUSTERS * tau:
@@ -141,13 +141,13 @@ class _Rows:
 
 
 def _slower(
-    runs: Sequence[Durations], factors: Sequence[float], limit: float, *, open_counts: bool = False
+    trials: Sequence[Durations], factors: Sequence[float], limit: float, *, open_counts: bool = False
 ) -> list[Clustering]:
-    pairs = zip(runs, factors, strict=True)
-    return [run.slower_than(limit, factor, open_counts=open_counts) for run, factor in pairs]
+    pairs = zip(trials, factors, strict=True)
+    return [trial.slower_than(limit, factor, open_counts=open_counts) for trial, factor in pairs]
 
 
-def _upper(rows: _Rows, limit: float, noise: RunNoise) -> tuple[float, float]:
+def _upper(rows: _Rows, limit: float, noise: TrialNoise) -> tuple[float, float]:
     """The bound from above of the share slower than `limit`, and what the sample is worth there."""
     bound, worth = 0.0, math.inf
     for confidence, factor in _splits(rows, noise):
@@ -176,7 +176,7 @@ def _unseen(rows: _Rows, limit: float, total: float, confidence: float) -> float
     return max(min(bounds), clopper_pearson_upper(0.0, rows.times * rows.count / rows.users, 0.5))
 
 
-def _lower(rows: _Rows, limit: float, noise: RunNoise) -> float:
+def _lower(rows: _Rows, limit: float, noise: TrialNoise) -> float:
     """The bound from below of the share slower than `limit`."""
     return min(
         clopper_pearson_lower(*rows.above(limit * factor, open_counts=False), confidence)
@@ -184,16 +184,16 @@ def _lower(rows: _Rows, limit: float, noise: RunNoise) -> float:
     )
 
 
-def _splits(rows: _Rows, noise: RunNoise) -> Iterator[tuple[float, float]]:
+def _splits(rows: _Rows, noise: TrialNoise) -> Iterator[tuple[float, float]]:
     """(confidence of the share, factor of the limit), whose worst bound combines both errors in quadrature.
 
     A margin that is a sin(angle) + b cos(angle) at every angle is at least the root of a^2 + b^2.
     """
-    runs = rows.times * len(rows.runs)
+    trials = rows.times * len(rows.trials)
     z = student_t_quantile(
-        _CONFIDENCE, (STRETCHES - 1) * runs
-    )  # not the normal's: tau is estimated from 20 stretches a run
-    shift = noise.half_width(runs, _CONFIDENCE)
+        _CONFIDENCE, (STRETCHES - 1) * trials
+    )  # not the normal's: tau is estimated from 20 stretches a trial
+    shift = noise.half_width(trials, _CONFIDENCE)
     for angle in _ANGLES:
         yield normal_cdf(z * math.cos(angle)), math.exp(shift * math.sin(angle))
 

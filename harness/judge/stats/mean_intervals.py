@@ -1,4 +1,4 @@
-"""95 % intervals of means: of a rate within one run, and of a figure over a few independent runs."""
+"""95 % intervals of means: of a rate within one trial, and of a figure over a few independent trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BATCHES = 20
 MINIMUM_PER_BATCH = 5
-FEWEST_RUNS = 3  # two have one degree of freedom, whose interval (12.7 standard errors) is useless
+FEWEST_TRIALS = 3  # two have one degree of freedom, whose interval (12.7 standard errors) is useless
 _UPPER = 0.975
 
 
@@ -31,10 +31,10 @@ def batch_rates(
     return rates
 
 
-def run_mean(values: Sequence[float]) -> Interval:
-    """The mean of at least one run, with its 95 % Student t interval from three runs on."""
+def mean_of_trials(values: Sequence[float]) -> Interval:
+    """The mean of at least one trial, with its 95 % Student t interval from three trials on."""
     mean, count = float(np.mean(values)), len(values)
-    if count < FEWEST_RUNS:
+    if count < FEWEST_TRIALS:
         return Interval(mean)
     half = student_t_quantile(_UPPER, count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count)
     return Interval(mean, mean - half, mean + half)

@@ -63,8 +63,8 @@ class PairedTest:
         return 1.0 if self.mean == bound and not self.error else 1.0 - self.p_above(bound)
 
 
-def power_of(effect: float, deviation: float, pairs: int, level: float) -> float:
-    """How often a one-sided test at `level` over so many pairs finds a true difference of `effect`.
+def power_of(effect: float, deviation: float, pairs: int, alpha: float) -> float:
+    """How often a one-sided test at `alpha` over so many pairs finds a true difference of `effect`.
 
     `deviation` is that of a pair's difference. (Noncentral t: Johnson and Welch, Biometrika 31, 1940.)
     """
@@ -72,30 +72,30 @@ def power_of(effect: float, deviation: float, pairs: int, level: float) -> float
 
     if pairs < 2:
         return 0.0
-    needed = student_t_quantile(1.0 - level, pairs - 1)
+    needed = student_t_quantile(1.0 - alpha, pairs - 1)
     shift = effect * math.sqrt(pairs) / max(deviation, 1e-9)
     return 1.0 if shift > needed + 10.0 else 1.0 - float(nctdtr(pairs - 1, shift, needed))
 
 
-def pairs_to_find(effect: float, deviation: float, level: float, power: float = POWER) -> int:
+def pairs_to_find(effect: float, deviation: float, alpha: float, power: float = POWER) -> int:
     """The fewest pairs that find a difference of `effect` with that power; at most `MOST_PAIRS`."""
     low, high = FEWEST_PAIRS - 1, FEWEST_PAIRS
-    while high < MOST_PAIRS and power_of(effect, deviation, high, level) < power:
+    while high < MOST_PAIRS and power_of(effect, deviation, high, alpha) < power:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power_of(effect, deviation, middle, level) >= power else (middle, high)
+        low, high = (low, middle) if power_of(effect, deviation, middle, alpha) >= power else (middle, high)
     return min(high, MOST_PAIRS)
 
 
-def effect_found(pairs: int, deviation: float, level: float) -> float:
+def effect_found(pairs: int, deviation: float, alpha: float) -> float:
     """The smallest difference that so many pairs (two or more) find with 90 % power."""
     low, high = 0.0, max(deviation, 1e-9)
-    while power_of(high, deviation, pairs, level) < POWER:
+    while power_of(high, deviation, pairs, alpha) < POWER:
         low, high = high, 2.0 * high
     for _ in range(40):
         middle = (low + high) / 2.0
-        low, high = (low, middle) if power_of(middle, deviation, pairs, level) >= POWER else (middle, high)
+        low, high = (low, middle) if power_of(middle, deviation, pairs, alpha) >= POWER else (middle, high)
     return high
 
 

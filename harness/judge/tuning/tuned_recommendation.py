@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.conclusions.budgeted_recommendation import nearness_text
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.decision import Status
-from harness.judge.conclusions.grid_recommendation import NOISY, spoiled_by, why_all_spoiled, why_none_meets
+from harness.judge.conclusions.grid_recommendation import DISTURBED, spoiled_by, why_all_spoiled, why_none_meets
 from harness.judge.findings import Verdict
 from harness.judge.number_text import certainty_text, figure
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
@@ -40,8 +40,8 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     tried = _tried_text(plan, points)
     if decision.status is Status.NONE_KEEPS or decision.best is None:
         missed = decision.status is Status.NONE_KEEPS
-        standing = [point for point in points if point.counts.ok and trusted(point)]
-        why = _none_keeps(plan, standing) if standing and missed else _spoiled(plan, final, points)
+        usable = [point for point in points if point.counts.ok and trusted(point)]
+        why = _none_keeps(plan, usable) if usable and missed else _spoiled(plan, final, points)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
     said = decision.status is Status.NAMED
@@ -124,7 +124,7 @@ def _unconfirmed(
 
 
 def _spoiled(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
-    """What the fresh trials say all the same where noise spoiled them: it hits all settings alike."""
+    """What the fresh trials say all the same where disturbances spoiled them: they hit all settings alike."""
     ranking = final.record().ranking()
     if ranking is None:
         return "No recommendation: no fresh trial brought a good response."
@@ -132,7 +132,7 @@ def _spoiled(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
     sure = nearness_text(ranking) if len(final.points) > 1 else ""
     finals = [point for point in points if point.point in final.points]
     cause = spoiled_by(each for point in finals for trial in point.trials for each in trial.findings)
-    why = f"{cause} spoiled the fresh trials" if cause == NOISY else f"the fresh trials are INVALID ({cause})"
+    why = f"{cause} spoiled the fresh trials" if cause == DISTURBED else f"the fresh trials are INVALID ({cause})"
     return (
         f"Not decided yet: {why}. On the machine as it is, "
         f"{ahead} is ahead with {figure(math.exp(ranking.log_value), 2)} {unit_of(plan)}{sure}."

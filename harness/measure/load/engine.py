@@ -293,9 +293,9 @@ class Engine:
         else:
             self._arrivals.on_free(connection, done_ns, failed=outcome == Outcome.ERROR)
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """Record a response that equals a good one; the connection is free."""
-        self._ledger.repeat(connection, good, done_ns)
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """Record a response that equals a good one but for its durations; the connection is free."""
+        self._ledger.repeat(connection, good, timing, done_ns)
         self._arrivals.on_free(connection, done_ns, failed=False)
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:

@@ -128,10 +128,13 @@ class Ledger:
         self._add_row(connection, outcome, done_ns, size_bytes, status, checked, predicted)
         return outcome
 
-    def repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """Record a response that equals, byte for byte, an earlier `good` one to the same payload."""
+    def repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """Record a response that equals an earlier `good` one to the same payload but for its durations, `timing`."""
         self.checked += good.checked
         self.repeated.repeats += 1
+        if timing:
+            self._timed_rows.append(self._row)
+            self._timings.append(timing)
         if connection.stamps is not None:
             self._note_wait(connection.stamps)
         self.ended[_OK] += 1
@@ -142,7 +145,7 @@ class Ledger:
             done_ns,
             done_ns,
             len(connection.request),
-            len(good.raw),
+            good.fixed_bytes + len(timing),
             connection.user,
             connection.payload,
             good.predicted,

@@ -97,7 +97,7 @@ class Caller:
         outcome = self._engine.responded(connection, response, done_ns, check)
         self._ended(CallResult(Outcome(outcome), response, "", done_ns - connection.due_ns))
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
         """Never called: a task is given each of its responses, so that none is expected to come again."""
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:

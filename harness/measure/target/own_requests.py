@@ -15,6 +15,7 @@ import orjson
 
 from harness.errors import UserError
 from harness.measure.target.data_rows import read_rows
+from harness.system.named_secrets import with_named_secrets
 from harness.wire.credentials import own_headers
 from harness.wire.failure_text import quoted
 from harness.wire.grpc.own_service import message_of
@@ -52,6 +53,9 @@ class Body(NamedTuple):
 def own_bank(request: OwnRequest, expect: str, model: str) -> Bank:
     """The bank of all requests that `request` describes. Raises UserError."""
     needed = parse_expectation(expect, "--expect").fields if expect else set()
+    request = msgspec.structs.replace(
+        request, body=with_named_secrets(request.body), form=tuple(map(with_named_secrets, request.form))
+    )
     rows = read_rows(request.data) if request.data else [{}]
     bodies = [body for row in rows for body in _bodies_of(request, row)]
     for name in sorted(needed):

@@ -8,10 +8,10 @@ from answers_of import point_of, quantile_of
 from harness.errors import UserError
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Counts, Latency
-from harness.judge.numbers.run_noises import RunNoises
+from harness.judge.numbers.noise_by_kind import NoiseByKind
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo, surely_missed
 from harness.judge.stats.durations import Durations
-from harness.judge.stats.run_noise import RunNoise
+from harness.judge.stats.trial_noise import TrialNoise
 from harness.plan.slo import parse_slo
 
 
@@ -36,7 +36,7 @@ def test_what_does_not_parse_names_the_flag(text):
         parse_slo(text)
 
 
-NOISES = RunNoises({"response": RunNoise(0.0, 16)})
+NOISES = NoiseByKind({"response": TrialNoise(0.0, 16)})
 
 
 def rows_of(slow, count=10_000, *, open_ms=None):

@@ -91,8 +91,8 @@ class ConnectionListener(Protocol):
     def on_response(self, connection: Connection, response: HttpResponse, done_ns: int) -> None:
         """The response is whole; the connection is free for the next request."""
 
-    def on_repeat(self, connection: Connection, good: GoodResponse, done_ns: int) -> None:
-        """A whole response equals `good`, which was expected; the connection is free for the next request."""
+    def on_repeat(self, connection: Connection, good: GoodResponse, timing: bytes, done_ns: int) -> None:
+        """A whole response equals the earlier `good` one but for its durations, `timing`; the connection is free."""
 
     def on_failure(self, connection: Connection, outcome: Outcome, text: str) -> None:
         """The request failed; the connection is closed, and free for the next request."""
@@ -204,13 +204,18 @@ class Connection:
             return False
         now_ns = monotonic_ns()
         good = self.good
-        if good is None or data != good.raw:
+        if good is None:
             return self.take(data, now_ns)
+        timing = b""
+        if data != good.raw:
+            timing = good.timing_in(data)
+            if not timing:
+                return self.take(data, now_ns)
         if self.first_byte_ns != ABSENT or self.state != AWAITING or self._ends:
             return self.take(data, now_ns)  # in the middle of a response, or before a close
         self.state = IDLE
         self.first_byte_ns = self._idle_since_ns = now_ns
-        self._listener.on_repeat(self, good, now_ns)
+        self._listener.on_repeat(self, good, timing, now_ns)
         return False
 
     def read(self) -> bytes | None:

@@ -2,8 +2,8 @@
 
 What a parser and a check would find in equal bytes is what they found before, so that only the comparison is left. A
 response is remembered where three things hold: it came in one read and alone, its connection stays open, and the check
-gives each equal response to the same payload the same result. A response with durations of the server is not, since
-they differ from response to response.
+gives each equal response to the same payload the same result. The server's own durations may differ from response to
+response: what stands before and behind them is compared.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.measure.load.payloads.response_check import CheckResult
     from harness.wire.http.llhttp_parser import HttpResponse
 
+TIMING = b"\r\nserver-timing:"
 MAX_BYTES = 64 << 20  # of all remembered responses
 LEAST_TRIES = 4096  # responses that are remembered before it is asked whether any has come again
 TRIES_PER_REPEAT = 4
@@ -26,10 +27,20 @@ TRIES_PER_REPEAT = 4
 class GoodResponse:
     """A whole response as it was read, head included, and what its row says."""
 
-    raw: bytes
+    raw: bytes | None  # None where it has durations of the server
+    before: bytes  # the durations
+    behind: bytes  # the durations; empty where it has none
+    fixed_bytes: int  # of the response without the durations
     status: int
     checked: int  # 1 where the body was compared with the expected output, else 0
     predicted: int  # the label it predicts, or ABSENT
+
+    def timing_in(self, data: bytes) -> bytes:
+        """The durations in `data`, if these are all that differs; else empty."""
+        if not (self.behind and data.startswith(self.before) and data.endswith(self.behind)):
+            return b""
+        timing = data[len(self.before) : -len(self.behind)]
+        return b"" if b"\r" in timing or timing != timing.strip() else timing
 
 
 class RepeatedResponses:
@@ -47,13 +58,20 @@ class RepeatedResponses:
 
         Where responses hardly ever come again, each with a number of its own for example, nothing more is remembered.
         """
-        if len(raw) != response.size_bytes or response.timing:
+        if len(raw) != response.size_bytes:
+            return
+        before, timing, behind = raw.partition(response.timing) if response.timing else (raw, b"", b"")
+        if response.timing and not (before.rstrip(b" ").lower().endswith(TIMING) and behind.startswith(b"\r\n")):
             return
         self._tries += 1
         if self._tries > LEAST_TRIES + TRIES_PER_REPEAT * self.repeats:
             return
         last = self._good.get(payload)
-        room_bytes = self._room_bytes + (len(last.raw) if last else 0) - len(raw)
+        fixed_bytes = len(before) + len(behind)
+        room_bytes = self._room_bytes + (last.fixed_bytes if last else 0) - fixed_bytes
         if room_bytes >= 0:
             self._room_bytes = room_bytes
-            self._good[payload] = GoodResponse(raw, response.status, result.compared, result.predicted)
+            self._good[payload] = GoodResponse(
+                *(None if timing else raw, before, behind, fixed_bytes),
+                *(response.status, result.compared, result.predicted),
+            )

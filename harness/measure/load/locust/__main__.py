@@ -14,6 +14,7 @@ import sys
 
 from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
 from harness.measure.load.locust.workers.worker_secret import PAIRING
+from harness.system.named_secrets import PREFIX
 from harness.wire.credentials import HEADERS, TLS_CA, TOKEN, TOKEN_FILE, TOKEN_TARGETS
 
 _KEPT = (TOKEN, TOKEN_FILE, TOKEN_TARGETS, TLS_CA, HEADERS, PAIRING, WORKER_DIR)
@@ -32,7 +33,8 @@ _AHEAD = (
 
 def ignored_variables() -> list[str]:
     """The variables of this environment that would set options."""
-    return sorted(name for name in os.environ if name.startswith(("LOCUST_", "SWEEPSPOT_")) and name not in _KEPT)
+    kept = (*_KEPT, *(name for name in os.environ if name.startswith(PREFIX)))
+    return sorted(name for name in os.environ if name.startswith(("LOCUST_", "SWEEPSPOT_")) and name not in kept)
 
 
 def prepare() -> None:

@@ -21,6 +21,7 @@ from harness.plan.request_mix import CHAT
 from harness.plan.scenario import DEFAULT_METHOD, EXPLAIN, EXPLAIN_METHOD
 from harness.plan.target_spec import InProcessTarget, find_named
 from harness.system.cpu_cores import pin, plan_isolation
+from harness.system.named_secrets import with_named_secrets
 from harness.wire.credentials import Access
 from harness.wire.http.chat_completions import OPENAI
 from harness.wire.protocol import AUTO
@@ -60,6 +61,7 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
     if environment.host and options.target:
         raise UserError(f"--target {options.target} and --host {environment.host}: give one of them")
     if load.target is not None or (environment.host and not load.classes):
+        environment.host = with_named_secrets(environment.host or "") or None  # Locust's own clients take it as it is
         return ResolvedTarget(None, {})
     if not environment.host:
         return ResolvedTarget(None, {}) if _has_no_target(environment) else _start(environment, load)

@@ -17,6 +17,7 @@ from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.machine.environment import capture
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
+from harness.system.named_secrets import hidden_query_secrets
 from harness.wire.credentials import without_user
 
 FOLDER = "%Y-%m-%d-%H%M%S-locust"
@@ -79,7 +80,7 @@ class RunByHand:
             finished=bool(reports),
             failure=None if reports else "the load process left no report",
             load_exit_code=self._environment.process_exit_code,
-            target_url=self._environment.host,
+            target_url=hidden_query_secrets(self._environment.host or "") or None,
             isolated=self._record.isolated,
         )
         folder.write(record)
@@ -103,7 +104,7 @@ def _plan(environment: Environment, load: TrialLoad, processes: int) -> Plan:
     return Plan(
         name="locust",
         model=load.model if load.classes else "",
-        target=load.target or without_user(environment.host or ""),
+        target=load.target or hidden_query_secrets(without_user(environment.host or "")),
         scenario=options.locustfile,
         load=LoadSettings(**settings),
         repeats=1,
@@ -122,5 +123,6 @@ def without_secrets(words: Sequence[str]) -> list[str]:
     for word in words:
         flag, equals, _ = word.partition("=")
         hidden = bool(kept) and kept[-1] in secret
-        kept.append("..." if hidden else f"{flag}=..." if equals and flag in secret else without_user(word))
+        shown = hidden_query_secrets(without_user(word))
+        kept.append("..." if hidden else f"{flag}=..." if equals and flag in secret else shown)
     return kept

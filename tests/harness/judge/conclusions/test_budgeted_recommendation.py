@@ -105,7 +105,7 @@ def test_a_point_that_noise_spoiled_is_not_recommended_and_not_forgotten():
     said, text = found(1000.0, 4000.0, 9000.0, confirmed=(1, 2), spoiled=(2,))
     assert said.best_point in (None, 1)
     assert said.open_points == (2,)
-    assert "batch_size=16 at 8 users may be better: noise on the machine spoiled 6 of its trials." in text
+    assert "batch_size=16 at 8 users may be better: disturbances on the machine spoiled 6 of its trials." in text
 
 
 def test_a_limit_that_is_not_decided_leaves_a_better_point_open():
@@ -126,8 +126,8 @@ def test_where_noise_spoiled_every_trial_the_order_stands_the_culprit_is_named_a
     said, text = found(1000.0, 4000.0, spoiled=(0, 1))
     assert (said.best_point, said.more_seconds) == (None, None)
     assert text.startswith(
-        "No recommendation: noise on the machine spoiled every trial. Others ran on the cores for 97 % of the time. "
-        "End other work. On the machine as it is, batch_size=4 at 8 users is ahead with 4 000 req/s and keeps "
+        "No recommendation: disturbances on the machine spoiled every trial. Others ran on the cores for 97 % of the "
+        "time. End other work. On the machine as it is, batch_size=4 at 8 users is ahead with 4 000 req/s and keeps "
         "p99 ≤ 50 ms; there it is within 5 % of the best with more than 99 % certainty."
     )
 
@@ -188,8 +188,8 @@ def test_a_setting_that_cannot_be_started_is_said_beside_the_noise_and_alone():
     points[0] = msgspec.structs.replace(points[0], findings=(why,), trials=trials)
     text = recommend_within_budget(plan, points, 5.0).sentence.replace("\u202f", " ")
     assert text.startswith(
-        "No recommendation: noise on the machine spoiled every trial. Others ran on the cores for 97 % of the time. "
-        "End other work. batch_size=1 at 8 users: The trial could not be started: pool must be more than 0. On "
+        "No recommendation: disturbances on the machine spoiled every trial. Others ran on the cores for 97 % of the "
+        "time. End other work. batch_size=1 at 8 users: The trial could not be started: pool must be more than 0. On "
     )
     alone = msgspec.structs.replace(plan, points=plan.points[:1], trials=tuple(t for t in plan.trials if t.point == 0))
     assert recommend_within_budget(alone, points[:1], 5.0).sentence == (

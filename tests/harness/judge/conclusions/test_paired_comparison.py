@@ -33,10 +33,10 @@ def plan_of(blocks, users=(8,)):
     return plan
 
 
-NOISY = msgspec.structs.replace(invalid(), kind="harmed", title="Target or load could not run all the time")
+DISTURBED = msgspec.structs.replace(invalid(), kind="harmed", title="Target or load could not run all the time")
 
 
-def measured(plan, rng, *, factor=1.0, noise=0.03, drift=0.02, failed=(0, 0), spoiled=(), why=NOISY):
+def measured(plan, rng, *, factor=1.0, noise=0.03, drift=0.02, failed=(0, 0), spoiled=(), why=DISTURBED):
     """The trials of the plan: variant B is `factor` times as fast, and the machine's level wanders."""
     level, trials = 0.0, []
     for trial in plan.trials:
@@ -100,7 +100,7 @@ def test_failures_count_as_shares():
 def test_pairs_that_noise_spoiled_are_left_out_as_long_as_enough_others_are_left():
     plan, found = found_of(10, spoiled=(0, 1))
     assert (found.levels[0].spoiled, found.levels[0].figures[0].pairs) == (2, 8)
-    assert "Noise on the machine spoiled 2 pairs of trials; they are left out." in text_of(plan, found)
+    assert "Disturbances on the machine spoiled 2 pairs of trials; they are left out." in text_of(plan, found)
     plan, found = found_of(10, spoiled=range(7))
     assert (found.levels[0].spoiled, found.levels[0].figures[0].pairs) == (7, 10)
     assert "they count all the same" in text_of(plan, found)

@@ -98,11 +98,11 @@ def test_a_point_that_was_not_measured_again_cannot_be_said():
 def test_an_invalid_point_says_nothing_but_one_that_only_noise_spoiled_does():
     spoiled = {"verdict": Verdict.INVALID}
     assert not answer(point(p50=21, **spoiled), point(p50=34)).said
-    noisy = answer(point(p50=21, noisy=True, **spoiled), point(p50=34, noisy=True, **spoiled))
+    noisy = answer(point(p50=21, disturbed=True, **spoiled), point(p50=34, disturbed=True, **spoiled))
     assert noisy.worse
     assert any("Others kept the machine busy" in reason for reason in noisy.reasons)
     # 15 % on a machine that drifts by 10 % at two times is nothing that can be said.
-    assert not answer(point(p50=20, noisy=True, **spoiled), point(p50=23, noisy=True, **spoiled)).said
+    assert not answer(point(p50=20, disturbed=True, **spoiled), point(p50=23, disturbed=True, **spoiled)).said
 
 
 @pytest.mark.parametrize(("slower", "least", "most"), [(1.0, 0, 2), (1.3, 36, 40)])
@@ -146,7 +146,7 @@ def test_noise_is_told_from_other_reasons_of_invalid():
             msgspec.structs.replace(each, verdict=Verdict.INVALID, findings=findings) for each in report.result.points
         )
         record = RunRecord(plan=report.plan, command_line="", started_at="", harness_version="1", environment=HERE)
-        return baseline_of(record, msgspec.structs.replace(report.result, points=points)).points[0].noisy
+        return baseline_of(record, msgspec.structs.replace(report.result, points=points)).points[0].disturbed
 
     assert marked("harmed", "lateness")
     assert not marked("lateness")

@@ -15,9 +15,9 @@ from harness.judge.stats.limit_decision import (
     decide_limit,
     times_as_long,
 )
-from harness.judge.stats.run_noise import RunNoise
+from harness.judge.stats.trial_noise import TrialNoise
 
-NONE = RunNoise(0.0, 16)
+NONE = TrialNoise(0.0, 16)
 LIMIT = 50.0
 
 
@@ -92,14 +92,15 @@ def test_run_noise_moves_the_limit():
     # All take 48 of 50 ms: kept by this run, but 5 % from run to run may make it 52 the next time.
     close = run_of(0, usual_ms=48.0)
     assert decision(close) is LimitDecision.KEPT
-    assert decision(close, noise=RunNoise(0.05, 16)) is LimitDecision.NOT_YET
+    assert decision(close, noise=TrialNoise(0.05, 16)) is LimitDecision.NOT_YET
     # Sixteen runs know their mean to 1.25 %: t(16; 0.95) = 1.746, 2.2 %, less than the 4 % that are left.
     assert (
-        decision(*[run_of(0, usual_ms=48.0, seed=n) for n in range(16)], noise=RunNoise(0.05, 16)) is LimitDecision.KEPT
+        decision(*[run_of(0, usual_ms=48.0, seed=n) for n in range(16)], noise=TrialNoise(0.05, 16))
+        is LimitDecision.KEPT
     )
     beyond = run_of(10_000, slow_ms=52.0)
     assert decision(beyond) is LimitDecision.MISSED
-    assert decision(beyond, noise=RunNoise(0.05, 16)) is LimitDecision.NOT_YET
+    assert decision(beyond, noise=TrialNoise(0.05, 16)) is LimitDecision.NOT_YET
 
 
 @pytest.mark.parametrize("ratio", [0.9, 0.97, 1.03, 1.1])
@@ -110,7 +111,7 @@ def test_at_most_one_decision_in_twenty_is_wrong_on_a_queue(ratio):
     noise = np.exp(rng.normal(0, 0.05, 200))
     runs = [closed(1e6 * values) for values in simulated * noise[:, None]]
     found = [
-        decide_limit(runs[n : n + 2], 1e6 * limit, 0.01, None, RunNoise(0.05, 16)).decision for n in range(0, 200, 2)
+        decide_limit(runs[n : n + 2], 1e6 * limit, 0.01, None, TrialNoise(0.05, 16)).decision for n in range(0, 200, 2)
     ]
     wrong = LimitDecision.KEPT if ratio < 1 else LimitDecision.MISSED
     assert found.count(wrong) <= 5

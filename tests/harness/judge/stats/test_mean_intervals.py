@@ -7,10 +7,10 @@ from scipy.stats import binomtest
 from harness.judge.stats.growth import growth
 from harness.judge.stats.mean_intervals import (
     batch_rates,
-    run_mean,
+    mean_of_trials,
     share_interval,
 )
-from harness.judge.stats.run_noise import RunNoise, pooled_rate
+from harness.judge.stats.trial_noise import TrialNoise, pooled_rate
 
 S = 1_000_000_000
 
@@ -30,7 +30,7 @@ def test_coverage_of_the_rate_of_bursty_arrivals():
     for _ in range(200):
         bursts = np.cumsum(rng.exponential(1 / 20, 2000))
         instants = np.repeat(bursts[bursts < 60], 10) * S
-        mean = pooled_rate([batch_rates(instants.astype(np.int64), 0, 60 * S)], RunNoise(0.0, 16))
+        mean = pooled_rate([batch_rates(instants.astype(np.int64), 0, 60 * S)], TrialNoise(0.0, 16))
         covered.append(mean.low <= 200 <= mean.high)
     assert 0.90 <= np.mean(covered) <= 0.99
 
@@ -56,14 +56,14 @@ def test_growth_by_hand():
     line = growth(np.arange(0, S, S // 1000), nothing, 0, S)  # one more every millisecond, none leaves
     assert line.index == pytest.approx(2 * 39 / 40, rel=0.01)
     assert line.slope_z > 100
-    mean = run_mean([1.0, 2.0, 3.0])
+    mean = mean_of_trials([1.0, 2.0, 3.0])
     # t(0.975, 2) = 4.302653; the standard error is 1 / sqrt(3).
     assert (mean.value, mean.low, mean.high) == (2.0, pytest.approx(-0.484138), pytest.approx(4.484138))
 
 
 @pytest.mark.parametrize("values", [[5.0], [4.0, 6.0]])
 def test_fewer_runs_have_none(values):
-    mean = run_mean(values)
+    mean = mean_of_trials(values)
     assert (mean.value, mean.low, mean.high) == (5.0, None, None)
 
 

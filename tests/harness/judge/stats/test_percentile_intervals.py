@@ -12,17 +12,17 @@ from harness.judge.stats.durations import Durations
 from harness.judge.stats.percentile_intervals import (
     Percentile,
     _monotone,
-    _runs_above,
     _steepness,
+    _trials_above,
     percentiles,
     share_within,
 )
-from harness.judge.stats.run_noise import RunNoise
+from harness.judge.stats.trial_noise import TrialNoise
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 RUNS = 60
-NONE = RunNoise(0.0, 16)
-SOME = RunNoise(0.05, 4)
+NONE = TrialNoise(0.0, 16)
+SOME = TrialNoise(0.05, 4)
 HALF = 2.776445 * 0.05  # of SOME, for one run
 
 
@@ -139,7 +139,7 @@ def test_the_interval_is_one_of_the_typical_run():
     ],
 )
 def test_a_percentile_tells_of_the_runs_that_reach_beyond_it(seen, tau, runs):
-    assert _runs_above(seen, tau) == pytest.approx(runs)
+    assert _trials_above(seen, tau) == pytest.approx(runs)
 
 
 def test_where_one_run_reaches_beyond_a_percentile_it_is_as_uncertain_as_one_run():

@@ -147,7 +147,9 @@ def test_where_noise_spoiled_every_trial_no_limit_is_called_missed():
         if point.counts.ok
     ]
     said = recommend_tuned(plan, spoiled).sentence
-    assert said.startswith("No recommendation: noise on the machine spoiled every trial. Others ran. End other work. ")
+    assert said.startswith(
+        "No recommendation: disturbances on the machine spoiled every trial. Others ran. End other work. "
+    )
     assert "No setting meets" not in said
 
 

@@ -40,10 +40,18 @@ KINDS = {
 }
 
 
-def odd_server(right, seed, carriers):
+def timed(response, number):
+    """The response with durations of its own, now and then in another form."""
+    forms = (b"queue;dur=%d.%d", b"queue;dur=%d, compute;dur=%d", b" queue;dur=%d.%d ")
+    return response.replace(
+        b"OK\r\n", b"OK\r\nServer-Timing: %b\r\n" % (forms[max(0, number % 6 - 3)] % (number % 13, number))
+    )
+
+
+def odd_server(right, seed, carriers, dresses):
     """A script that answers each request in a way that is drawn, now and then by a part of a response and the end.
 
-    `carriers` receives which connection each request came on.
+    `carriers` receives which connection each request came on; `dresses` changes each right response.
     """
     rng = Random(seed)
     other = [b""]
@@ -53,7 +61,7 @@ def odd_server(right, seed, carriers):
         if connection not in met:
             met.append(connection)
         carriers.append(met.index(connection))
-        response = right(request)
+        response = dresses(right(request), number)
         before, other[0] = other[0] or response, response
         if 150 <= number < 200:  # each payload twice
             return KINDS["the last"](response, before)
@@ -66,11 +74,13 @@ def odd_server(right, seed, carriers):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("check", ["all", "off"])
-def test_what_is_recorded_does_not_depend_on_what_is_recognised(serve, bench, answer, check, monkeypatch):
+@pytest.mark.parametrize(
+    ("check", "dresses"), [("all", lambda response, _: response), ("off", lambda response, _: response), ("all", timed)]
+)
+def test_what_is_recorded_does_not_depend_on_what_is_recognised(serve, bench, answer, check, dresses, monkeypatch):
     def rows_of():
         carriers = []
-        server = serve(odd_server(answer.right, 5, carriers))
+        server = serve(odd_server(answer.right, 5, carriers, dresses))
         load = bench(server.url, check=check)
         rows, report = load.run(400)
         seen = [tuple(row[name] for name in SEEN_IN_A_ROW) for row in rows[:400]]
@@ -115,7 +125,32 @@ def response_of(raw):
     return HttpResponse(200, raw[-5:], b"", True, len(raw))
 
 
-def test_only_a_whole_response_without_times_is_remembered():
+TIMED = b"HTTP/1.1 200 OK\r\nserver-timing: %b\r\nContent-Length: 2\r\n\r\n%b"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (TIMED % (b"queue;dur=2.75", b"ok"), b"queue;dur=2.75"),
+        (TIMED % (b"queue;dur=1", b"no"), b""),
+        (TIMED % (b"", b"ok"), b""),
+        (TIMED % (b" queue;dur=1", b"ok"), b""),  # a parser would strip it
+        (TIMED % (b"queue;dur=1\r\nConnection: close", b"ok"), b""),
+        (TIMED % (b"queue;dur=1", b"ok") + TIMED % (b"queue;dur=2", b"ok"), b""),
+        (b"", b""),
+    ],
+)
+def test_durations_may_differ_and_nothing_else(data, found):
+    raw = TIMED % (b"queue;dur=1", b"ok")
+    repeated = RepeatedResponses()
+    repeated.remember(1, raw, HttpResponse(200, b"ok", b"queue;dur=1", True, len(raw)), RIGHT)
+    good = repeated.of(1)
+    assert good.raw is None
+    assert good.timing_in(data) == found
+    assert not found or good.fixed_bytes + len(found) == len(data)
+
+
+def test_only_a_whole_response_is_remembered():
     repeated = RepeatedResponses()
     repeated.remember(1, b"raw bytes"[:-1], response_of(b"raw bytes"), RIGHT)
     repeated.remember(1, b"raw bytes", response_of(b"raw bytes")._replace(timing=b"queue;dur=1"), RIGHT)
