@@ -112,7 +112,6 @@ class LlhttpParser:
             raise HttpError(f"not an HTTP response: {error}") from error
         # The response is whole; the bytes after it are not HTTP, so the connection cannot be used any further.
         self._done.append(self._done.pop()._replace(keep_alive=False))
-        self._open = False
 
     def eof(self) -> HttpResponse | None:
         """The server sent its last byte, which may complete a response. Raises HttpError."""

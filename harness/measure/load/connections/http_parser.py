@@ -34,6 +34,7 @@ _CONNECTION = re.compile(rb"\r\nconnection:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _DATE = re.compile(rb"\r\ndate:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _TIMING = b"\r\nserver-timing:"
+_BLANK = b"\r\n"  # between responses it means nothing
 _TIMING_TITLE = b"\r\nServer-Timing:"
 
 
@@ -129,7 +130,7 @@ class ResponseParser:
         if size == stop:
             return _response((head.status, data[start:], timing, head.keep_alive, size, head.retry_after))
         if size > stop:
-            self._held = data[stop:]
+            self._held = data[stop:].lstrip(_BLANK)
             return _response((head.status, data[start:stop], timing, head.keep_alive, stop, head.retry_after))
         self._head, self._timing, self._body_start = head, timing, start
         self._chunks = [data[start:]]
@@ -156,7 +157,7 @@ class ResponseParser:
         body = b"".join(self._chunks)
         self._chunks = []
         if self.missing_bytes < 0:
-            self._held = body[self.missing_bytes :]
+            self._held = body[self.missing_bytes :].lstrip(_BLANK)
             body = body[: self.missing_bytes]
             self.missing_bytes = 0
         head = self._head
