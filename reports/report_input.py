@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from harness.judge.run_result import RunResult
     from harness.judge.significance import Change
     from harness.plan.plan import Plan
-    from harness.training.metrics import TrainingResult
     from harness.training.plan import TrainingPlan
+    from harness.training.training_metrics import TrainingResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from targets.certificate import given_certificate
 from targets.listen_address import ListenAddress
 from targets.serving import ReplicaIdentity, run_child

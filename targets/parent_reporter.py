@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.plan.knobs import Setting
-    from harness.system.child_process import ControlChannel
+    from harness.system.control_channel import ControlChannel
     from targets.server_order import ServerOrder
     from targets.servers.build import Built
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.plan.knobs import KnobSet, Setting
-    from harness.system.child_process import ControlChannel, Message
+    from harness.system.control_channel import ControlChannel, Message
     from targets.certificate import Certificate
     from targets.servers.build import Server
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan, Point, Trial
     from harness.record.load_report import Live
     from harness.record.run_dir import TrialDir
-    from harness.system.child_process import ControlChannel
+    from harness.system.control_channel import ControlChannel
     from harness.system.cpu_cores import Isolation
 
 STARTUP_GRACE_S = 60.0  # Locust, and for an in-process target the deep-learning library, must import first

@@ -1,131 +1,39 @@
-"""Child processes: start one in a process group of its own, talk with it, end it with everything that it started.
+"""Child processes: start one in a process group of its own, and end it with everything that it started.
 
-The control channel is a socket pair whose one end the child inherits; JSON lines go both ways. It is also the
-lifeline: when the parent ends, even by kill -9, the child reads end-of-file and ends itself. A guard
-(`harness/system/process_guard.py`) ends what does not, so no orphan is left.
-
-child to parent: {"event": "progress", "stage": str, "done": n, "total": n}
-                 {"event": "ready", ...}   {"event": "set", "knobs": {...}}   {"event": "error", "message": str}
-parent to child: {"set": {knob: value}}    {"stop": true}
+A child with a control channel (`control_channel.py`) ends itself when this process ends. A guard
+(`process_guard.py`) ends what does not, so no orphan is left.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import threading
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from harness.errors import ExitCode, UserError
+from harness.system.control_channel import ControlChannel
 from harness.system.cpu_cores import pin
 from harness.system.cpu_group import CpuGroup, group_pids
 from harness.system.ending_signals import how_ended
-from harness.system.process_guard import ProcessGuard, wake_when_parent_dies
+from harness.system.process_guard import ProcessGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from harness.system.cpu_cores import Cores
 
-Message = dict[str, Any]
-MAX_LINE_BYTES = 1 << 20
 LAST_LINES = 5
 LAST_BYTES = 4096
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: |$)")  # the last line of a traceback begins so
-LAST_LIMIT_S = 45  # a server may drain for 35 s
 # A program without a lifeline begins once its guard is there. Where its starter is killed before, this reads the end.
 _START = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "start")
-
-
-class ControlChannel:
-    """One end of the channel. `receive` blocks; `send` may be called from any thread."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self.complaint = ""  # the last error that `next_event` received
-        self._received = b""
-        self._send_lock = threading.Lock()
-
-    @classmethod
-    def pair(cls) -> tuple[ControlChannel, socket.socket]:
-        """The parent's end, and the socket whose descriptor the child inherits."""
-        ours, theirs = socket.socketpair()
-        return cls(ours), theirs
-
-    @classmethod
-    def inherited(cls, descriptor: int) -> ControlChannel:
-        """The child's end."""
-        os.set_inheritable(descriptor, False)
-        wake_when_parent_dies()
-        return cls(socket.socket(fileno=descriptor))
-
-    def send(self, message: Message) -> None:
-        """Send one message; does nothing where the other side is gone, which `receive` reports."""
-        with self._send_lock:
-            try:
-                self._socket.sendall(json.dumps(message).encode() + b"\n")
-            except OSError:
-                return
-
-    def receive(self, timeout_s: float | None = None) -> Message | None:
-        """The next message, None when the other side is gone. Raises TimeoutError; what came until then is kept."""
-        self._socket.settimeout(timeout_s)
-        while b"\n" not in self._received:
-            try:
-                chunk = self._socket.recv(65536)
-            except TimeoutError:
-                raise
-            except OSError:
-                return None
-            self._received += chunk
-            if not chunk or len(self._received) > MAX_LINE_BYTES:
-                return None
-        line, _, self._received = self._received.partition(b"\n")
-        message: Message = json.loads(line)
-        return message
-
-    def next_event(self, timeout_s: float, progress: Callable[[str, int, int], None] | None) -> Message | None:
-        """The next message that is neither progress, which goes to `progress`, nor an error, kept as `complaint`.
-
-        None when the other side is gone. Raises TimeoutError after `timeout_s` of silence.
-        """
-        while (message := self.receive(timeout_s)) is not None:
-            if message.get("event") == "error":
-                self.complaint = str(message["message"])
-            elif message.get("event") != "progress":
-                break
-            elif progress is not None:
-                progress(message["stage"], message["done"], message["total"])
-        return message
-
-    def watch(self, on_message: Callable[[Message], None], on_lost: Callable[[], None]) -> threading.Thread:
-        """Hand every message to `on_message` from a daemon thread; call `on_lost` once the parent is gone.
-
-        The process then has LAST_LIMIT_S to end, whatever it is doing.
-        """
-
-        def loop() -> None:
-            while (message := self.receive()) is not None:
-                on_message(message)
-            signal.alarm(LAST_LIMIT_S)
-            on_lost()
-
-        thread = threading.Thread(target=loop, name="control", daemon=True)
-        thread.start()
-        return thread
-
-    def close(self) -> None:
-        """Close this end."""
-        self._socket.close()
 
 
 class Running(Protocol):

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from harness.judge.checks.case import Judgement
     from harness.judge.findings import Finding
-    from harness.training.metrics import Curve, FitMetrics, TrainingPointMetrics
     from harness.training.plan import TrainingPlan
     from harness.training.run_dir import FitData
+    from harness.training.training_metrics import Curve, FitMetrics, TrainingPointMetrics
 
 DIVERGED = FindingKind("diverged", "Training diverged")
 TRAINER_DIED = FindingKind("trainer_died", "The trainer died")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.training.metrics import Curve, Curves
+from harness.training.training_metrics import Curve, Curves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

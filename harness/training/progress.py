@@ -11,8 +11,8 @@ from harness.plan.knobs import setting_text
 if TYPE_CHECKING:
     from harness.plan.plan import Trial
     from harness.training.epochs import Epoch
-    from harness.training.metrics import FitMetrics
     from harness.training.plan import TrainingPoint
+    from harness.training.training_metrics import FitMetrics
 
 
 def fit_text(trial: Trial, point: TrainingPoint) -> str:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from harness.plan.plan import Trial
     from harness.run.events import Listener
     from harness.training.epochs import Epoch
-    from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan, TrainingPoint
     from harness.training.run_dir import TrainingDir
     from harness.training.trainer_process import TrainerProcess
     from harness.training.trainer_spec import TrainerSpec
+    from harness.training.training_metrics import TrainingPointMetrics
 
 MAX_FAILURES_IN_A_ROW = 3
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.plan.target_spec import Progress
-    from harness.system.child_process import ControlChannel, Message
+    from harness.system.control_channel import ControlChannel, Message
 
 SILENCE_LIMIT_S = 1800.0  # an epoch longer than this looks like a trainer that hangs
 STOP_TIMEOUT_S = 5.0

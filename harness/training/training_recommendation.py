@@ -12,14 +12,14 @@ from harness.judge.run_summary import run_verdict
 from harness.judge.stats.mean_intervals import FEWEST_TRIALS, mean_of_trials
 from harness.plan.knobs import setting_text
 from harness.training.checks import DIVERGED, OVERFITTING, UNCONVERGED, UNDERFITTING
-from harness.training.metrics import TrainingRecommendation
+from harness.training.training_metrics import TrainingRecommendation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.judge.interval import Interval
-    from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan
+    from harness.training.training_metrics import TrainingPointMetrics
 
 _TO = "\u2013"
 _TIMES = "\u00d7"

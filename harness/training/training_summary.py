@@ -21,7 +21,7 @@ from harness.judge.stats.mean_intervals import mean_of_trials, share_interval
 from harness.record.rows import Window
 from harness.training.checks import judge_fit, judge_together, judge_training_point
 from harness.training.curves import curves, finite
-from harness.training.metrics import FitMetrics, TrainingPointMetrics, TrainingResult
+from harness.training.training_metrics import FitMetrics, TrainingPointMetrics, TrainingResult
 from harness.training.training_recommendation import recommend_training, training_verdict
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError, unknown_name
-from harness.wire.grpc.codec import GRPC
+from harness.wire.grpc.open_inference_grpc import GRPC
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http import plain_json
 from harness.wire.http.chat_completions import OPENAI

@@ -12,9 +12,9 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import UserError
 from harness.wire.bounded_http import OK, BoundedResponse, NoResponseError, exchange
 from harness.wire.codec import WireError
-from harness.wire.failure_text import body_text, quoted
+from harness.wire.failure_text import body_text, quoted, reported_in
 from harness.wire.grpc.call import call_once
-from harness.wire.grpc.http2 import Code
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.own_service import OWN_SERVICE
 from harness.wire.http.raw_bodies import HTTP
 from harness.wire.own.expectation import SUCCESSES
@@ -36,6 +36,11 @@ FIRST_TIMEOUT_S = 30.0  # the first request may load the model
 FIRST_LIMIT_BYTES = 64 << 20
 _JSON = re.compile(r"(application|text)/(json|[^/]+\+json)")
 _JSON_LINES = re.compile(r"(application|text)/(x-)?(ndjson|jsonl|jsonlines|json-lines)")
+_NOT_WHOLE = {  # why a status of success is no answer
+    202: ": it was accepted, and its result comes later",
+    206: ": only a part of the response came",
+    207: ": each part has a status of its own",
+}
 _ADVICE = "check model, payloads and protocol"
 
 
@@ -119,13 +124,17 @@ def ask_once(url: str, protocol: str, bank: Bank, expect: str = "", requests: in
     if response.status not in (expectation.statuses if expectation else SUCCESSES):
         reason = codec.describe(response.status, _without_secrets(response.body, server))
         reason += "; it speaks another protocol, such as WebSocket" if response.status == UPGRADE_REQUIRED else ""
+        reason += _NOT_WHOLE.get(response.status, "")
         reason += f", it leads to {quoted(response.location)}" if response.location else ""
-        raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}", "server")
+        allow = f", or say --expect status={response.status}" if response.status in _NOT_WHOLE else ""
+        raise UserError(f"{url}: {_first(bank, request)} was refused ({reason}); {_advice(bank)}{allow}", "server")
     if len(bank.expected):
         _check_size(url, codec, response.body, bank)
     bank = _as_declared(url, bank, response, expectation)
     codec = make_codec(protocol, server, bank.meta)
-    if expectation and response.status in SUCCESSES:
+    if expectation and expectation.says_nothing_of_the_body:
+        _check_report(url, response)
+    elif expectation and response.status in SUCCESSES:
         _check_fields(url, codec, expectation, response.body)
     elif bank.meta.request and not expectation:
         _check_answer(url, codec, response)
@@ -222,7 +231,19 @@ def _check_fields(url: str, codec: Codec, expectation: Expectation, body: bytes)
         )
 
 
+def _check_report(url: str, response: BoundedResponse) -> None:
+    """Raise UserError where the first response reports a failure, or is a page."""
+    said = reported_in(response.body)
+    if said is not None:
+        raise UserError(
+            f"{url}: the first response, HTTP {response.status}, is no answer ({said}); where it is right, say what is "
+            "right of it with --expect, such as 'body contains WORD'",
+            "server",
+        )
+
+
 def _check_answer(url: str, codec: Codec, response: BoundedResponse) -> None:
+    _check_report(url, response)
     try:
         codec.require_answer(response.body)
     except WireError as error:

@@ -29,6 +29,9 @@ def datatype_of(values: NDArray[Any]) -> str:
     return found[0]
 
 
+EXACT_BELOW = 2**53  # whole numbers that float64 holds
+
+
 def held(values: NDArray[Any], datatype: str) -> NDArray[Any]:
     """`values` in the dtype of `datatype` (BF16: float32). Floating-point numbers are rounded to it.
 
@@ -79,10 +82,17 @@ def tensor_bytes(values: NDArray[Any], datatype: str) -> bytes:
 
 
 def numbers_of(raw: bytes, datatype: str) -> NDArray[np.float64]:
-    """The numbers (n,) in the bytes of a tensor. Raises KeyError for a datatype that is no number."""
+    """The numbers (n,) in the bytes of a tensor, as `comparable`. Raises KeyError for a datatype that is no number."""
     if datatype == BF16:
         return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4").astype(np.float64)
-    return np.frombuffer(raw, DTYPES[datatype]).astype(np.float64)
+    return comparable(np.frombuffer(raw, DTYPES[datatype]))
+
+
+def comparable(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as float64; whole ones as they are, where float64 would take different ones for equal."""
+    numbers = values.astype(np.float64)
+    exact = values.dtype.kind in "iu" and values.dtype.itemsize == numbers.dtype.itemsize
+    return values if exact and (np.abs(numbers) >= EXACT_BELOW).any() else numbers
 
 
 def _bf16_bits(values: NDArray[Any]) -> NDArray[np.uint16]:

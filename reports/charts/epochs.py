@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
 
-    from harness.training.metrics import Curve
+    from harness.training.training_metrics import Curve
 
 _LOG_FROM = 12.0  # a range this many times its lower end deserves a logarithmic axis
 _FEWEST_EPOCHS = 2

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from harness.judge.interval import Interval
-    from harness.training.metrics import FitMetrics, TrainingPointMetrics
+    from harness.training.training_metrics import FitMetrics, TrainingPointMetrics
     from reports.report_input import TrainingInput
 
     OfPoint = Callable[[TrainingPointMetrics], Interval | None]

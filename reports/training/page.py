@@ -18,7 +18,7 @@ from reports.views.usage import gpu_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.training.metrics import TrainingPointMetrics
+    from harness.training.training_metrics import TrainingPointMetrics
     from reports.report_input import TrainingInput
     from reports.views.page_view import Page
 

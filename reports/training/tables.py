@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import Usage
-    from harness.training.metrics import FitMetrics, TrainingPointMetrics
+    from harness.training.training_metrics import FitMetrics, TrainingPointMetrics
     from reports.report_input import TrainingInput
 
 

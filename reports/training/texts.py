@@ -12,8 +12,8 @@ from reports.text.run_texts import RunTexts, knob_columns, verdict_cell, with_in
 
 if TYPE_CHECKING:
     from harness.judge.interval import Interval
-    from harness.training.metrics import TrainingPointMetrics
     from harness.training.plan import TrainingPlan
+    from harness.training.training_metrics import TrainingPointMetrics
     from reports.text.run_texts import Cell, Columns
 
 _FIT_WORDS = {

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from harness.judge.run_result import Recommendation, RunResult
     from harness.plan.plan import Plan
     from harness.record.model_card import ModelCard
-    from harness.training.metrics import TrainingResult
     from harness.training.plan import TrainingPlan
+    from harness.training.training_metrics import TrainingResult
     from reports.report_input import BaseReportInput, ReportInput
 
 MAX_BARS = 100  # rows of a table of bars, and charts of single points; more are left to points.csv

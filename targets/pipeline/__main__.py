@@ -9,7 +9,7 @@ import sys
 
 import msgspec
 
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from targets.pipeline.worker import WorkerOrder, work
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import socket
 
     from harness.plan.target_spec import Progress
-    from harness.system.child_process import ControlChannel
+    from harness.system.control_channel import ControlChannel
     from targets.engines import InferenceEngine
     from targets.pipeline.stages import ModelStage
 

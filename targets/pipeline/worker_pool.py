@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import Progress
-    from harness.system.child_process import Message
+    from harness.system.control_channel import Message
     from targets.pipeline.stages import ModelStage
 
 STOP_LIMIT_S = 5.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from harness.plan.knobs import KnobSet, Setting
     from harness.plan.target_spec import Progress
-    from harness.system.child_process import Message
+    from harness.system.control_channel import Message
     from targets.certificate import Certificate
 
 DRAIN_LIMIT_S = 35.0

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.system.cpu_cores import pin
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from harness.system.child_process import Message
+    from harness.system.control_channel import Message
     from harness.system.cpu_cores import Cores
 
 RESTART_PAUSE_S = 0.5

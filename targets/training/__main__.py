@@ -17,7 +17,7 @@ import numpy as np
 from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.record.model_card import ModelCard
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.training.epochs import EpochWriter
 from harness.training.fit_result import Fit
 from targets.engines.quiet_import import import_tensorflow

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.payload_bank import Bank
 from harness.wire.server_url import free_ports
 

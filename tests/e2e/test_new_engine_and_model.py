@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import targets
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.payload_bank import Bank
 
 pytestmark = pytest.mark.e2e

@@ -53,7 +53,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.payload_bank import Bank, BankMeta
 
 parser = argparse.ArgumentParser()

@@ -16,7 +16,7 @@ import pytest
 from harness.cli.parts.serving_run import ServingRun
 from harness.record.recorder import read_rows
 from harness.record.run_dir import RunDir
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from tests.examples.processes import alive, wait_for
 
 ROOT = Path(__file__).parents[2]

@@ -20,13 +20,13 @@ import psutil
 import pytest
 
 from harness.clock import NS_PER_S, MonotonicClock
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.system.child_process import Message
+    from harness.system.control_channel import Message
 
 
 ROOT = Path(__file__).parents[2]

@@ -21,14 +21,14 @@ import numpy as np
 import pytest
 
 from harness.clock import NS_PER_S, MonotonicClock
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.payload_bank import Bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness.system.child_process import Message
+    from harness.system.control_channel import Message
 
 
 MODEL = "digits-mlp"

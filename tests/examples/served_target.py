@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.payload_bank import Bank
 
 START_TIMEOUT_S = 100.0

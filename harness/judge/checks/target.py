@@ -43,7 +43,7 @@ def wrong_answers(case: TrialCase) -> Finding | None:
     text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked responses were wrong{most}."
     if case.failures_allowed:
         return finding(WRONG_ANSWERS, Verdict.VALID, text, ALLOWED, wrong=counts.wrong)
-    own = "--expect" if reasons else "--model, --reference, or its precision knob"
+    own = "--expect" if reasons else "--model, --reference, --bank, or its precision knob"
     if reasons and any(report.user_paced for report in case.data.reports):
         own = "the tasks that call response.failure"
     some = "" if case.allowed_failures else "; where some may be wrong, --slo 'p99<50ms,errors<10%' allows a share"

@@ -15,7 +15,7 @@ from harness.measure.load.connections.repeated_response import RepeatedResponses
 from harness.measure.load.server_timing import TIMING_COLUMNS, ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
 from harness.wire.http.refusal import REFUSED_STATUSES
-from harness.wire.own.expectation import SUCCESSES
+from harness.wire.own.expectation import OF_SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,7 @@ class Ledger:
         """Record a response, good or bad. Returns its outcome. `check` replaces the check against the bank."""
         status, body, timing, _, size_bytes, _ = response
         checked, predicted = 0, ABSENT
-        if status in (self._statuses if check is None else SUCCESSES):
+        if status in (self._statuses if check is None else OF_SUCCESS):
             result = (check or self._check)(connection.payload, body)
             outcome, checked, predicted, settled = result
             self.checked += checked

@@ -14,7 +14,7 @@ from harness.clock import NS_PER_MS
 from harness.measure.samplers.sampler import Sampler, StoppableClock, make_readers, run
 from harness.measure.samplers.ticks import Timer
 from harness.record.samples import SampleWriter
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 
 
 def prepare() -> None:

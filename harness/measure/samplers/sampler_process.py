@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from harness.system.child_process import ControlChannel, Fork
+    from harness.system.child_process import Fork
+    from harness.system.control_channel import ControlChannel
     from harness.system.cpu_cores import Cores
 
 SAMPLERS = "harness.measure.samplers"

@@ -21,7 +21,7 @@ from harness.system.child_process import ChildProcess
 if TYPE_CHECKING:
     from harness.plan.knobs import Setting
     from harness.plan.target_spec import EmbeddedTarget, Progress
-    from harness.system.child_process import ControlChannel, Message
+    from harness.system.control_channel import ControlChannel, Message
     from harness.system.cpu_cores import Cores
 
 READY_TIMEOUT_S = 300.0  # without a sign of life; importing TensorFlow takes over 10 s, training may take a minute

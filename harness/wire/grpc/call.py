@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.wire.bounded_http import Deadline
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.header_blocks import HeaderBlocks, Http2Error
-from harness.wire.grpc.http2 import Code, UnaryCalls, unary_request
+from harness.wire.grpc.http2 import UnaryCalls, unary_request
 from harness.wire.grpc.messages import SERVICE, message
 
 if TYPE_CHECKING:

@@ -7,24 +7,21 @@ Therefore this module reads and writes the frames (RFC 9113) itself, and only th
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
 
-from harness.wire.failure_text import body_text, quoted
+from harness.wire.grpc.call_status import Code, not_grpc, of_reset, status_in, without_status
 from harness.wire.grpc.header_blocks import MAX_BLOCK_BYTES, Http2Error, encode_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.wire.grpc.header_blocks import HeaderBlocks, Headers
+    from harness.wire.grpc.header_blocks import HeaderBlocks
 
 MAX_FRAME_BYTES = 16_384  # what every peer takes, and the most that we allow it to send
 MAX_MESSAGE_BYTES = 256 << 20
 MAX_STREAM = 2**31 - 3
 MAX_WINDOW = 2**31 - 1
 DEFAULT_WINDOW = 65_535
-GRPC = "application/grpc"
 RENEW_WINDOW_BYTES = 2**30
 
 _FRAME = struct.Struct(">HBBBI")  # length (16 bits and 8 bits), type, flags, stream
@@ -35,33 +32,6 @@ _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_
 _END_STREAM = _ACK = 0x1
 _END_HEADERS, _PADDED, _PRIORITY = 0x4, 0x8, 0x20
 _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW_SIZE = 1, 2, 4
-
-
-class Code(IntEnum):
-    """The status of a call (google.rpc.Code)."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
-
-
-# The code of a response that is no gRPC (gRPC's own table, doc/http-grpc-status-mapping.md).
-_CODE_OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
-_CODE_OF_RESET = {7: Code.UNAVAILABLE, 8: Code.CANCELLED, 11: Code.RESOURCE_EXHAUSTED, 12: Code.PERMISSION_DENIED}
 
 
 class NotTakenError(Http2Error):
@@ -206,14 +176,7 @@ class UnaryCalls:
         self._message.append(_unpadded(flags, payload))
         if self._size > MAX_MESSAGE_BYTES:
             raise Http2Error(f"the response is longer than {MAX_MESSAGE_BYTES} bytes")
-        return self._end(Code.UNKNOWN, self._no_status()) if flags & _END_STREAM else None
-
-    def _no_status(self) -> str:
-        """The error of a body that no status follows; it quotes one that is no message of gRPC."""
-        kind = self._kind.decode("latin-1")
-        if kind.startswith(GRPC):
-            return "the response ends without a status"
-        return f"no gRPC, but {quoted(kind) or 'of no type'}: {body_text(b''.join(self._message)) or 'an empty body'}"
+        return self._end(*without_status(self._kind, b"".join(self._message))) if flags & _END_STREAM else None
 
     def _on_headers(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
@@ -241,14 +204,12 @@ class UnaryCalls:
             self._headers_seen = True
             self._kind = headers.get(b"content-type", b"")
             if status != b"200":
-                return self._end(*_not_grpc(status))
-        return self._end(*_status(headers)) if last else None
+                return self._end(*not_grpc(status))
+        return self._end(*status_in(headers)) if last else None
 
     def _on_reset(self, flags: int, payload: bytes) -> UnaryResponse | None:
         del flags
-        reason = int.from_bytes(payload, "big")
-        code = _CODE_OF_RESET.get(reason, Code.INTERNAL)
-        return self._end(code, f"the server gave the call up (HTTP/2 error {reason})")
+        return self._end(*of_reset(int.from_bytes(payload, "big")))
 
     def _end(self, code: int, detail: str) -> UnaryResponse:
         self._open = False
@@ -343,19 +304,3 @@ def _unpadded(flags: int, payload: bytes) -> bytes:
     if not payload or payload[0] >= len(payload):
         raise Http2Error("a frame is padded beyond its end")
     return payload[1 : len(payload) - payload[0]]
-
-
-def _status(headers: Headers) -> tuple[int, str]:
-    text = headers.get(b"grpc-status", b"")
-    if not text:
-        return Code.UNKNOWN, "the response has no status"
-    detail = quoted(unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace"))
-    if not text.isdigit() or len(text) > 2 or int(text) >= len(Code):
-        unknown = f"the unknown status {quoted(text.decode('latin-1'))}"
-        return Code.UNKNOWN, f"{unknown}: {detail}" if detail else unknown
-    return int(text), detail
-
-
-def _not_grpc(status: bytes) -> tuple[int, str]:
-    number = int(status) if status.isdigit() and len(status) == 3 else 0
-    return _CODE_OF_HTTP.get(number, Code.UNKNOWN), f"HTTP {number}"

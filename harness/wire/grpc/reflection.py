@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.wire.grpc.call import call_of, call_once
-from harness.wire.grpc.http2 import Code
+from harness.wire.grpc.call_status import Code
 
 if TYPE_CHECKING:
     from harness.wire.server_url import ServerUrl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from array import array
 from itertools import chain
@@ -14,10 +15,12 @@ import orjson
 from harness.wire.bounded_http import OK
 from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
+from harness.wire.datatypes import DTYPES
+from harness.wire.failure_text import failure_of
 from harness.wire.model_metadata import FROM_FILE, ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
-from harness.wire.tensors import BYTES, held, json_values, numbers_of, tensor_bytes
+from harness.wire.tensors import BYTES, EXACT_BELOW, held, json_values, numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,10 +58,10 @@ class OpenInferenceJsonCodec(HttpCodec):
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where the response has no outputs, or one of them has no data."""
+        """Raises WireError where the response reports a failure, has no outputs, or one of them has no data."""
         try:
-            _require_data(parse_json(body)["outputs"])
-        except (KeyError, TypeError, ValueError) as error:
+            _require_data(_reporting_no_failure(body)["outputs"], b"")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise no_answer(body, error) from error
 
     def _tensor(self, rows: NDArray[Any]) -> dict[str, Any]:
@@ -97,19 +100,37 @@ class OpenInferenceBinaryCodec(OpenInferenceJsonCodec):
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where the response has no outputs, or one of them has no data."""
+        """Raises WireError where the response reports a failure, has no outputs, or one of them has no data."""
+        end = _head_end(body)
         try:
-            _require_data(parse_json(body[: _head_end(body)])["outputs"])
+            _require_data(_reporting_no_failure(body[:end])["outputs"], body[end:])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise no_answer(body, error) from error
 
 
-def _require_data(outputs: list[dict[str, Any]]) -> None:
-    """Raises KeyError, TypeError, ValueError where there are no outputs, or one is without data of its datatype."""
+def _reporting_no_failure(head: bytes) -> Any:
+    """The document of a response. Raises WireError where it reports a failure, beside outputs too; ValueError."""
+    document = parse_json(head)
+    if (said := failure_of(document)) is not None:
+        raise WireError(said)
+    return document
+
+
+def _require_data(outputs: list[dict[str, Any]], raw: bytes) -> None:
+    """Raises KeyError, TypeError, ValueError where there are no outputs, or one is without data of its datatype.
+
+    raw: the binary data of those that have some, in their order.
+    """
     if not outputs:
         raise ValueError("no outputs")
     for tensor in outputs:
         if "data" not in tensor and "binary_data_size" in tensor.get("parameters", {}):
+            size = tensor["parameters"]["binary_data_size"]
+            data, raw = raw[:size], raw[size:]
+            if not data or len(data) < size:
+                raise ValueError(f"{len(data)} of {size} bytes of an output came")
+            if tensor["datatype"] in DTYPES and not np.isfinite(numbers_of(data, tensor["datatype"])).any():
+                raise ValueError("no number of an output is finite")
             continue
         if tensor.get("datatype") != BYTES:
             flat_numbers(tensor["data"])
@@ -148,7 +169,7 @@ def json_end(body: bytes) -> int:
 
 
 def flat_numbers(data: object) -> NDArray[np.float64]:
-    """Nested or flat JSON numbers as one axis. Raises TypeError for anything else.
+    """Nested or flat JSON numbers as one axis, as `comparable` has them. Raises TypeError for anything else.
 
     (`np.asarray` would reserve room for a list of texts by the longest of them.)
     """
@@ -162,6 +183,9 @@ def flat_numbers(data: object) -> NDArray[np.float64]:
         raise TypeError(_NO_NUMBERS) from error
     if not numbers.size:
         raise TypeError(_NO_NUMBERS)
+    if (np.abs(numbers) >= EXACT_BELOW).any() and isinstance(data, list) and all(type(each) is int for each in data):
+        with contextlib.suppress(OverflowError):
+            return np.array(data, np.uint64 if min(data) >= 0 else np.int64)
     return numbers
 
 

@@ -100,8 +100,7 @@ class PlainJsonCodec(HttpCodec):
     def require_answer(self, body: bytes) -> None:
         """Raises WireError where a response is no JSON, or reports a failure, or `take` leads to nothing."""
         take = self._form.take
-        if not take:
-            super().require_answer(body)
+        super().require_answer(body)
         try:
             found = self._form.find(parse_json(body))
         except (KeyError, IndexError, TypeError, ValueError) as error:

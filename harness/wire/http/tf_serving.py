@@ -18,6 +18,7 @@ from harness.wire.bounded_http import OK
 from harness.wire.bounded_json import parse_json
 from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
 from harness.wire.datatypes import DATATYPES
+from harness.wire.failure_text import failure_of
 from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.model_metadata import FROM_FILE, ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
@@ -68,6 +69,8 @@ class TfServingCodec(HttpCodec):
             found = document.get(self._output) or document["outputs"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise no_answer(body, f"no {self._output}") from error
+        if (said := failure_of(document)) is not None:
+            raise WireError(said)
         if not found:
             raise no_answer(body, f"no {self._output}")
 

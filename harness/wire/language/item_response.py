@@ -46,7 +46,7 @@ class ItemCodec(TextCodec):
 class ItemResponse(OutputStream):
     """One response. It has one piece, which arrives with its end.
 
-    `items` is the number of texts that were sent, `results_due` that of the results asked for; ABSENT where any will do.
+    `items` is the number of texts that were sent, `results_due` that of the results asked for; ABSENT: any will do.
     """
 
     __slots__ = ("_results", "items", "results_due")

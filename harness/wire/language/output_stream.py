@@ -7,7 +7,7 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from harness.wire.bounded_json import JsonError, parse_json
-from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, short_text
+from harness.wire.failure_text import body_text, failure_in, failure_of, quoted, reported_in, short_text
 from harness.wire.http.refusal import refusal_in
 from harness.wire.http.sse import SseError, SseParser
 from harness.wire.language.usual_piece import SHOWN_TEXTS, UsualPiece, shown_text, usual_piece
@@ -187,7 +187,7 @@ class OutputStream:
     def _refuse_stray(self) -> None:
         """Raises StreamError where a line that is no field reports a failure, as of servers that fall back to JSON."""
         for line in self._sse.stray.splitlines() if self.instants_ns else ():
-            if line.strip() and (said := failure_in(line)) is not None:
+            if (said := reported_in(line)) is not None:
                 raise StreamError(f"the stream says: {said}", refusal_in(line))
 
     def _take_rest(self) -> bool:

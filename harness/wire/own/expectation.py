@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from harness.wire.tolerance import Tolerance
 
 MAX_EXAMPLE_CHARS = 60
-SUCCESSES = range(200, 300)
+# Others from 200 on say that no whole answer has come: 202 is a job that was taken, 206 a part, 207 many statuses.
+SUCCESSES = frozenset((200, 201, 203, 204))
+OF_SUCCESS = range(200, 300)
 STATUSES = range(100, 600)
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -84,6 +86,11 @@ class Expectation:
 
     conditions: tuple[Condition, ...]  # without those on the status
     statuses: frozenset[int] | range = SUCCESSES
+
+    @property
+    def says_nothing_of_the_body(self) -> bool:
+        """Whether all conditions are on the status, and that is one of success."""
+        return not self.conditions and all(status in OF_SUCCESS for status in self.statuses)
 
     @property
     def fields(self) -> set[str]:

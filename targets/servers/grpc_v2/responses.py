@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import quote
 
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.header_blocks import encode_block
-from harness.wire.grpc.http2 import Code, frame
+from harness.wire.grpc.http2 import frame
 from targets.servers.grpc_v2.frames import END_HEADERS, END_STREAM, HEADERS
 
 CODES = {

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 ENDS_WHEN_ASKED = """
 import sys
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 print(ControlChannel.inherited(int(sys.argv[-1])).receive(30))
 """
 

@@ -8,7 +8,8 @@ import threading
 import psutil
 import pytest
 
-from harness.system.child_process import MAX_LINE_BYTES, ChildProcess, ControlChannel, last_words_of, run_to_end
+from harness.system.child_process import ChildProcess, last_words_of, run_to_end
+from harness.system.control_channel import MAX_LINE_BYTES, ControlChannel
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_line_without_end_is_refused(channel):
 
 CHILD = """
 import sys
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 channel = ControlChannel.inherited(int(sys.argv[1]))
 lost = []
 channel.send({"event": "ready"})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.wire.codec import WireError, error_text
+from harness.wire.codec import HttpCodec, WireError, error_text
 from harness.wire.grpc.messages import message
 from harness.wire.http.open_inference import json_end
 from harness.wire.payload_bank import BankMeta, random_bank
@@ -221,3 +221,107 @@ def test_a_body_that_reports_a_failure_is_no_answer_and_is_quoted(protocol, body
 def test_a_body_without_data_is_no_answer(protocol, body):
     with pytest.raises(WireError, match="body is"):
         make_codec(protocol, URL, META).require_answer(body)
+
+
+FAILURES = [
+    (b'{"code":50001,"msg":"quota exceeded","data":null}', "quota exceeded"),
+    (b'{"code":"50001","message":"quota exceeded","data":{}}', "quota exceeded"),
+    (b'{"errcode":40001,"errmsg":"invalid credential"}', "invalid credential"),
+    (b'{"err":"CUDA out of memory"}', "CUDA out of memory"),
+    (b'{"Error":"CUDA out of memory"}', "CUDA out of memory"),
+    (b'{"ErrorMessage":"CUDA out of memory","label":"a"}', "CUDA out of memory"),
+    (b'{"ok":false,"reason":"no model"}', "no model"),
+    (b'{"success":"false","message":"no model"}', "no model"),
+    (b'{"ret":-1,"result":null}', "{'ret': -1, 'result': None}"),
+    (b'{"fault":{"faultstring":"Rate limit quota violation"}}', "Rate limit quota violation"),
+    (b'{"errorCode":503,"errorText":"busy"}', "busy"),
+    (b'{"message":"Endpoint request timed out"}', "Endpoint request timed out"),
+    (b'{"results":[{"error":"CUDA out of memory"}]}', "CUDA out of memory"),
+    (b'{"results":[{"status":500,"error":"oom"},{"status":500,"error":"oom"}]}', "oom"),
+    (b'{"traceback":"ZeroDivisionError"}', "ZeroDivisionError"),
+    (b'{"id":"x1","status":"starting","output":null}', "the result comes later, it is starting"),
+    (b'{"task_id":"x1","state":"IN_QUEUE"}', "the result comes later, it is IN_QUEUE"),
+    (b"{}", "an empty document"),
+    (b"null", "an empty document"),
+    (b'{"result":null}', "an empty document"),
+    (b'<?xml version="1.0"?><Error><Code>SlowDown</Code></Error>',
+     '<?xml version="1.0"?><Error><Code>SlowDown</Code></Error>'),
+    (b"<s:Envelope><s:Body><s:Fault>x</s:Fault></s:Body></s:Envelope>",
+     "<s:Envelope><s:Body><s:Fault>x</s:Fault></s:Body></s:Envelope>"),
+    (b'<?xml version="1.0"?><!DOCTYPE html><html><title>Sign in</title></html>', "a web page: Sign in"),
+    (b"<!-- nginx -->\n<html><title>502</title></html>", "a web page: 502"),
+    (b"upstream connect error or disconnect/reset before headers. reset reason: overflow",
+     "upstream connect error or disconnect/reset before headers. reset reason: overflow"),
+    (b"Internal Server Error\n", "Internal Server Error"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "said"), FAILURES, ids=range(len(FAILURES)))
+def test_a_service_of_ones_own_that_reports_a_failure_in_any_usual_form_is_quoted(body, said):
+    with pytest.raises(WireError) as raised:
+        HttpCodec().require_answer(body)
+    assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code":0,"msg":"ok","data":{"label":"a"}}',
+        b'{"code":200,"msg":"success","data":null}',
+        b'{"errcode":0,"errmsg":"ok"}',
+        b'{"err":0.02,"mean":1}',
+        b'{"error":"none","label":"a"}',
+        b'{"errorCode":"0","label":"a"}',
+        b'{"error":null}',
+        b'{"errors":[]}',
+        b'{"ok":false,"score":0.1}',
+        b'{"fault":"bearing","score":0.9}',
+        b'{"status":"pending","score":0.9}',
+        b'{"status":"pending"}',
+        b'{"boxes":[]}',
+        b"[]",
+        b'{"message":"The error in your code is the timed out request."}',
+        b'{"results":[{"error":"oom"},{"label":"a"}]}',
+        b'{"label":"not found","code":404}',
+        b"0",
+        b"not found: 3 of 4",
+        b"<svg></svg>",
+        b'<?xml version="1.0"?><prediction>error</prediction>',
+    ],
+)
+def test_answers_that_only_resemble_a_failure_are_answers(body):
+    HttpCodec().require_answer(body)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body"),
+    [
+        ("v2", b'{"outputs":[{"name":"y","datatype":"FP32","data":[1,2]}],"error":"shard 3 timed out"}'),
+        ("tfs", b'{"predictions":[[1.0]],"error":"shard 3 timed out"}'),
+        ("json:/p?take=outputs.0", b'{"outputs":[1],"error":"shard 3 timed out"}'),
+    ],
+)
+def test_a_failure_beside_a_result_is_a_failure(protocol, body):
+    with pytest.raises(WireError, match=r"^shard 3 timed out$"):
+        make_codec(protocol, URL, META).require_answer(body)
+
+
+def binary(size, data, datatype="FP32"):
+    head = {"outputs": [{"name": "y", "datatype": datatype, "parameters": {"binary_data_size": size}}]}
+    return json.dumps(head).encode() + data
+
+
+NAN = np.array([np.nan, np.nan], np.float32).tobytes()
+
+
+@pytest.mark.parametrize("body", [binary(8, b""), binary(8, b"\0" * 4), binary(8, NAN), binary(0, b"")])
+def test_binary_data_that_are_cut_short_or_hold_no_number_are_no_answer(body):
+    with pytest.raises(WireError, match="body is"):
+        make_codec("v2-binary", URL, META).require_answer(body)
+
+
+@pytest.mark.parametrize(
+    "body", [binary(8, b"\0" * 8), binary(8, NAN[:4] + b"\0" * 4), binary(7, b"\3\0\0\0cat", "BYTES")]
+)
+def test_binary_data_that_are_whole_are_an_answer(body):
+    make_codec("v2-binary", URL, META).require_answer(body)

@@ -128,7 +128,7 @@ def test_items_that_would_take_terabytes_are_refused():
     assert len(random_bank(BankMeta(model="m", input_shape=(2**23,), output_shape=(1,)), 1, 100).inputs) == 32
 
 
-@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b""), (202, b"")])
+@pytest.mark.parametrize(("status", "body"), [(204, b""), (200, b""), (201, b"")])
 def test_the_advice_for_a_response_without_content_names_the_status_that_came(status, body):
     class Handler(JsonHandler):
         def do_GET(self):
@@ -138,9 +138,37 @@ def test_the_advice_for_a_response_without_content_names_the_status_that_came(st
         with pytest.raises(UserError, match=rf"HTTP {status}, is no answer .*say --expect status={status}$"):
             ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m"))
         ask_once(f"{url}/x", "http", own_bank(OwnRequest(), f"status={status}", "m"), f"status={status}")
-        other = "status=201"
+        other = "status=203"
         with pytest.raises(UserError, match=rf"HTTP {status}, which --expect does not allow.*status={status}$"):
             ask_once(f"{url}/x", "http", own_bank(OwnRequest(), other, "m"), other)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(202, "result comes later"), (206, "a part of the response"), (207, "a status of its own")],
+)
+def test_a_status_that_says_that_no_whole_answer_came_is_a_refusal_unless_it_is_expected(status, words):
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.answer(status, {"id": "x1", "status": "queued"})
+
+    with served_by(Handler) as url:
+        with pytest.raises(UserError, match=rf"HTTP {status}: .*{words}.*say --expect status={status}$"):
+            ask_once(f"{url}/x", "http", own_bank(OwnRequest(), "", "m"))
+        ask_once(f"{url}/x", "http", own_bank(OwnRequest(), f"status={status}", "m"), f"status={status}")
+
+
+def test_a_report_of_a_failure_is_no_answer_though_only_its_status_is_expected():
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.answer(404 if self.path == "/gone" else 200, {"error": "CUDA out of memory"})
+
+    bank = own_bank(OwnRequest(), "status=200", "m")
+    with served_by(Handler) as url:
+        with pytest.raises(UserError, match=r"is no answer \(CUDA out of memory\); where it is right, say what"):
+            ask_once(f"{url}/x", "http", bank, "status=200")
+        ask_once(f"{url}/x", "http", bank, "$.error exists")
+        ask_once(f"{url}/gone", "http", bank, "status=404")
 
 
 def test_without_tls_behind_an_https_url_the_url_is_doubted():

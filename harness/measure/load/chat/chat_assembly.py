@@ -12,10 +12,10 @@ import orjson
 
 from harness.errors import UserError
 from harness.measure.load.chat.class_mix import ClassMix, drawn_classes
-from harness.measure.load.chat.connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.conversations import ConversationSource
-from harness.measure.load.chat.ledger import StreamLedger
 from harness.measure.load.chat.openings import Openings
+from harness.measure.load.chat.stream_connection import StreamConnection, StreamTimeouts
+from harness.measure.load.chat.stream_ledger import StreamLedger
 from harness.measure.load.chat.texts import TextMaker
 from harness.measure.load.connections.connection import resolve
 from harness.measure.load.engine import Engine

@@ -13,8 +13,9 @@ from harness.measure.load.connections.connection import (
     Connection,
 )
 from harness.record.rows import ABSENT, Outcome
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.header_blocks import Http2Error
-from harness.wire.grpc.http2 import Code, NotTakenError, UnaryCalls
+from harness.wire.grpc.http2 import NotTakenError, UnaryCalls
 from harness.wire.http.llhttp_parser import HttpResponse
 
 if TYPE_CHECKING:

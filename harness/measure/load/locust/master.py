@@ -22,7 +22,7 @@ from harness.measure.load.locust.workers.file_transfer import SHARD, keep_shard
 from harness.measure.load.locust.workers.master_questions import KnownWorkers
 from harness.measure.load.locust.workers.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
 from harness.plan.arrivals import Closed
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 from harness.wire.credentials import require_token_host
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from harness.measure.load.payloads.response_check import (
     wrong_answer,
 )
 from harness.wire.codec import WireError
-from harness.wire.failure_text import failure_in
+from harness.wire.failure_text import failure_in, reported_in
 
 if TYPE_CHECKING:
     from harness.measure.load.payloads.response_check import Check, CheckResult
@@ -33,11 +33,13 @@ class ExpectationCheck:
 
     `all` checks every response; one that equals, byte for byte, the last good one to the same payload is good without
     another look. `sample` checks the first of each payload and a seeded 5 % of the others. A response that meets no
-    condition because it reports a failure is an error, in the server's own words.
+    condition because it reports a failure is an error, in the server's own words; so is one that reports a failure
+    where all conditions are on the status.
     """
 
     def __init__(self, expectation: Expectation, bank: Bank, codec: Codec, mode: str, seed: int) -> None:
         self._expectation = expectation
+        self._reports = expectation.says_nothing_of_the_body
         self._beside = [orjson.loads(row) for row in bank.beside] or [{}] * len(bank.inputs)
         self._tolerance = bank.meta.allowed
         self._readable = codec.readable
@@ -75,7 +77,8 @@ class ExpectationCheck:
             return no_answer(str(error))
         failure = self._expectation.failure(text, self._beside[payload], self._tolerance)
         if not failure:
-            return RIGHT
+            said = reported_in(text) if self._reports else None
+            return RIGHT if said is None else no_answer(said)
         said = failure_in(text)
         return wrong_answer(self._worded(failure, payload, text)) if said is None else no_answer(said)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
 PROGRAM = """
 import json, os, random, sys
 import numpy.random
-from harness.system.child_process import ControlChannel
+from harness.system.control_channel import ControlChannel
 
 state, prepared_in = [], []
 

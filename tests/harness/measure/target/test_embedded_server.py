@@ -17,7 +17,7 @@ def scripted(tmp_path, code):
     script = tmp_path / "target.py"
     script.write_text(
         "import argparse, sys, time\n"
-        "from harness.system.child_process import ControlChannel\n"
+        "from harness.system.control_channel import ControlChannel\n"
         "parser = argparse.ArgumentParser()\n"
         "for flag in ('--port', '--model', '--knobs'): parser.add_argument(flag)\n"
         "parser.add_argument('--control-fd', type=int)\n"

@@ -117,7 +117,7 @@ def test_bodies_are_sent_as_they_are(server_of, tmp_path):
 
     def reply(body):
         seen.append(body)
-        return 200, {}
+        return 200, {"a": 1}
 
     (tmp_path / "mine.jsonl").write_text('{"a":  1}\n\n{"b": [2]}\n')
     url = server_of(reply=reply)

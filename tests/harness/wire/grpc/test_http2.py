@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.wire.grpc.call_status import Code
 from harness.wire.grpc.header_blocks import HeaderBlocks, Http2Error
-from harness.wire.grpc.http2 import MAX_FRAME_BYTES, OPENING, Code, NotTakenError, UnaryCalls, frame, unary_request
+from harness.wire.grpc.http2 import MAX_FRAME_BYTES, OPENING, NotTakenError, UnaryCalls, frame, unary_request
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, PADDED = 1, 4, 8

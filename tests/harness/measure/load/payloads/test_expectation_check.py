@@ -147,3 +147,13 @@ def test_what_is_no_json_where_the_first_response_was_some_is_no_answer(serve, b
     assert [row["outcome"] == Outcome.ERROR for row in rows] == [number % 4 == 0 for number in range(len(rows))]
     assert (report.wrong, report.checked) == (0, 0)
     assert all(text.startswith("no answer: ") for text in report.errors)
+
+
+def test_a_failure_is_an_error_where_only_the_status_is_expected(serve, bench, tmp_path):
+    def script(number, *_):
+        return reply({"error": "CUDA out of memory"} if number % 3 == 2 else {"label": "a", "number": number})
+
+    rows, report = run(serve, bench, tmp_path, script, "status=200", requests=30)
+    assert [row["outcome"] == Outcome.ERROR for row in rows] == [number % 3 == 2 for number in range(len(rows))]
+    assert set(report.errors) == {"no answer: CUDA out of memory"}
+    assert report.checked == report.ok

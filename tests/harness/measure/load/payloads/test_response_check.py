@@ -1,3 +1,6 @@
+import json
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -5,7 +8,9 @@ from harness.measure.load.payloads import response_check as checking
 from harness.measure.load.payloads.response_check import PLAUSIBLE, RIGHT, WRONG, Checker, is_close
 from harness.record.rows import Outcome
 from harness.wire.codec import WireError
-from harness.wire.payload_bank import Bank, BankMeta
+from harness.wire.payload_bank import Bank, BankMeta, ClientWork
+from harness.wire.protocols import make_codec
+from harness.wire.server_url import parse_url
 from harness.wire.tolerance import Tolerance
 
 DRAWN = RIGHT._replace(settled=False)  # right, and the next equal response may not be looked into
@@ -127,7 +132,31 @@ def test_with_labels_the_predicted_class_is_told_of_right_and_wrong_answers():
 
 def test_the_answers_to_several_views_of_an_item_are_averaged():
     expected = np.array([[0.5, 0.5]], np.float32)
-    bank = Bank(META, np.zeros((1, 1), np.float32), np.array([1]), expected)
-    check = Checker(CountingCodec(), bank, "all", 0).check
-    assert check(0, b"0.4 0.6 0.6 0.4")[0] == 0
-    assert check(0, b"0.4 0.6 0.4 0.6")[0] == 1
+    client = ClientWork(target="batched", setting={})  # without one an item is one row
+    for views, right in ((client, [True, False]), (None, [False, False])):
+        meta = msgspec.structs.replace(META, client=views)
+        bank = Bank(meta, np.zeros((1, 1), np.float32), np.array([1]), expected)
+        check = Checker(CountingCodec(), bank, "all", 0).check
+        outcomes = [check(0, body).outcome for body in (b"0.4 0.6 0.6 0.4", b"0.4 0.6 0.4 0.6")]
+        assert outcomes == [Outcome.OK if each else Outcome.WRONG for each in right]
+
+
+@pytest.mark.parametrize("protocol", ["v2", "v2-binary", "json:/p"])
+def test_whole_numbers_that_float64_does_not_hold_are_compared_as_whole_numbers(protocol):
+    ids = np.array([[2**53 + 1, 2**60 + 3, -(2**62) - 5]])
+    meta = BankMeta(model="m", datatype="INT64", input_shape=(3,), output_shape=(3,), output_name="y")
+    bank = Bank(meta, ids, np.zeros(0, np.int64), ids)
+    check = Checker(make_codec(protocol, parse_url("http://127.0.0.1:1"), meta), bank, "all", 0).check
+
+    def answer(values):
+        tensor = {"name": "y", "datatype": "INT64", "shape": [1, 3]}
+        if protocol == "v2-binary":
+            raw = np.array(values).tobytes()
+            return json.dumps({"outputs": [tensor | {"parameters": {"binary_data_size": 24}}]}).encode() + raw
+        return json.dumps({"outputs": [tensor | {"data": values}]} if protocol == "v2" else values).encode()
+
+    assert check(0, answer(ids[0].tolist())).outcome == Outcome.OK
+    for place in range(3):
+        other = ids[0].tolist()
+        other[place] -= 1
+        assert check(0, answer(other)) == WRONG

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.measure.load.chat.connection import StreamConnection
+from harness.measure.load.chat.stream_connection import StreamConnection
 from harness.measure.load.ledger import DERIVED, Ledger
 from harness.measure.load.payloads.response_check import unchecked
 from harness.record.rows import ABSENT, COLUMN_NAMES, NOTED
