@@ -22,6 +22,7 @@ import json
 import os
 import socket
 import sys
+from os import close  # the system's: gevent's `os.close` closes a socket when its event loop runs, which is never here
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def _await_order(module: ModuleType, control: socket.socket) -> tuple[dict[str, 
             control.close()
             return order, descriptors
         for descriptor in descriptors:
-            os.close(descriptor)
+            close(descriptor)
         _, status = os.waitpid(pid, 0)
         with contextlib.suppress(OSError):
             control.send(json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode())
