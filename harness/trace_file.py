@@ -2,7 +2,7 @@
 
 They are seconds, unless the column's heading ends with another unit (`arrival_ms`), or the first of them is so great
 that it can only be the milli-, micro- or nanoseconds of the Unix epoch. Dates and times in ISO 8601 are instants too.
-In JSON Lines (`.jsonl`, as Mooncake's traces) they are the milliseconds in `timestamp`.
+In JSON Lines (`.jsonl`, as Mooncake's traces) they are the milliseconds in `timestamp`, or of the Unix epoch.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ JSON_LINES = ".jsonl"
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # parts of a second
 # Seconds of the Unix epoch stay below the first bound until the year 5138, milliseconds below the second, and so on.
 _EPOCH = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
+EPOCH_S = 1e9  # in the year 2001; no trace begins after as many milliseconds
 _UNIT = re.compile(r"(?:^|[\s_(\[])(s|ms|us|ns)[)\]]?$")
 
 
 def trace_unit(path: Path) -> str:
     """The unit of a trace's instants, a key of UNITS. Raises UserError where the file cannot be read."""
-    if path.suffix == JSON_LINES:
-        return "ms"  # as Mooncake's traces have them
     with _opened(path) as text:
+        if path.suffix == JSON_LINES:  # in ms from the trace's beginning, as Mooncake's have them, or of an epoch
+            first = next(_json_instants(text, path), ["0"])
+            return _unit(first) if float(first[0]) >= EPOCH_S else "ms"
         return _unit([line[0] for line in islice(csv.reader(text), 2) if line])
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from harness.wire.server_url import free_ports
+from tests.examples import prefix_cache_server
+from tests.examples.http_service import served_by
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -133,3 +135,18 @@ def test_small_expected_values_are_compared_with_a_small_tolerance(odd, tmp_path
     assert point["counts"]["wrong"] == 0
     assert point["verdict"] != "VALID"
     assert "zeros would be right" in findings(point)["lenient"]
+
+
+def test_no_trial_meets_what_an_earlier_one_has_left_in_a_prefix_cache(tmp_path):
+    with served_by(prefix_cache_server.handler()) as url:
+        command = [sys.executable, "-m", "harness", "sweep", "prefix_share=0.5,0", "concurrency=1,2", "--target", url]
+        command += [*CHAT, "--model", "m", "--prompt-tokens", "200", "--seconds", "500ms", "--warmup", "0.2s"]
+        command += ["--repeats", "1", "--slo", "none", "--json", "--out", str(tmp_path / "run")]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+    points = json.loads(done.stdout)["result"]["points"]
+    assert len(points) == 4
+    for point in points:
+        stream, share = point["stream"], point["setting"]["prefix_share"]
+        assert (stream["prompt_tokens"], stream["asked_cached_share"]) == (200, share)
+        assert stream["cached_share"] == pytest.approx(share, abs=0.02)
+        assert "warm_cache" not in findings(point)

@@ -37,6 +37,23 @@ def test_instants_are_read_in_their_unit(tmp_path, content, unit, offsets_ms):
 
 
 @pytest.mark.parametrize(
+    ("instants", "unit", "offsets_ms"),
+    [
+        ((0, 27482), "ms", [0, 27482]),
+        ((1700000000.5, 1700000001.5), "s", [0, 1000]),
+        ((1700000000500, 1700000001500), "ms", [0, 1000]),
+        ((1700000000500000, 1700000001500000), "us", [0, 1000]),
+    ],
+)
+def test_instants_of_json_lines_are_milliseconds_or_those_of_an_epoch(tmp_path, instants, unit, offsets_ms):
+    path = tmp_path / "trace.jsonl"
+    path.write_text("".join(f'{{"timestamp": {instant}}}\n' for instant in instants))
+    assert trace_unit(path) == unit
+    offsets = np.concatenate(list(Replay(path=str(path)).schedule(0)))
+    np.testing.assert_allclose(offsets / MS, offsets_ms, atol=1e-3)
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"timestamp\n", "no two different instants"),

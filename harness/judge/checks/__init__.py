@@ -76,6 +76,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     streams.several_tokens,
     streams.off_prompt,
     streams.warm_cache,
+    streams.repeated_prompts,
     target.saturated,
     machine.not_isolated,
     machine.steal,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.judge.checks.case import finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import percent
 from harness.judge.numbers.stream_tokens import unasked_hits
+from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
@@ -20,6 +23,7 @@ OFF_LENGTH = FindingKind("off_length", "Responses do not have the requested leng
 SEVERAL_TOKENS = FindingKind("several_tokens", "A piece holds several tokens")
 OFF_PROMPT = FindingKind("off_prompt", "Prompts do not have the requested length")
 WARM_CACHE = FindingKind("warm_cache", "The prefix cache was warm")
+REPEATED = FindingKind("repeated_prompts", "Prompts were sent more than once")
 FEW = 0.05  # of the responses
 FEW_PROMPTS = 0.01
 WARM = 0.02  # of the prompts' tokens
@@ -97,6 +101,27 @@ def warm_cache(case: TrialCase) -> Finding | None:
     )
     remedy = "Prompts were sent more than once (--prompts), or by a run before. --prompt-tokens makes new ones."
     return finding(WARM_CACHE, Verdict.DEGRADED, text, remedy, share=share)
+
+
+def repeated_prompts(case: TrialCase) -> Finding | None:
+    """The user's prompts came again, and a server that others started does not say what it had cached."""
+    if case.data.has_log or case.rows is None or _shape_figure(case, "unasked_cached") is not None:
+        return None
+    if case.metrics.server is not None and case.metrics.server.prefix_hits is not None:
+        return None
+    good = case.rows.good
+    # Of later turns what was sent before is known, where the server counts the tokens of prompts.
+    own = (good["shared_tokens"] == ABSENT) & (good["prompt_tokens"] != ABSENT) & (good["first_token_ns"] != ABSENT)
+    sent = good["payload"][own]
+    again = sent.size - np.unique(sent).size
+    if again <= FEW * sent.size:
+        return None
+    text = (
+        f"{percent(again / sent.size)} of the prompts were sent more than once, and the server does not say how much "
+        "of them it had in a prefix cache."
+    )
+    remedy = "If it has one, TTFT depends on which trial came first. --prompt-tokens makes new prompts."
+    return finding(REPEATED, Verdict.VALID, text, remedy, share=again / sent.size)
 
 
 def several_tokens(case: TrialCase) -> Finding | None:

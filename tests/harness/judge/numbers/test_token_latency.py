@@ -19,7 +19,7 @@ from evidence_of import (
 from harness.errors import UserError
 from harness.plan.slo import parse_slo
 from harness.record.load_report import LoopHealth
-from harness.record.rows import Outcome
+from harness.record.rows import ABSENT, Outcome
 from harness.record.server.statistics import CounterReading, ServerStatistics
 
 
@@ -192,6 +192,23 @@ def test_counters_tell_of_a_warm_cache_where_responses_do_not(columns, hits, fou
     said = ServerStatistics(family="vLLM's metrics", url="http://127.0.0.1:8000", readings=readings)
     metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens, statistics=said), None)
     assert ("warm_cache" in {each.kind for each in metrics.findings}) is found
+
+
+@pytest.mark.parametrize(
+    ("columns", "started", "found"),
+    [
+        ({"payload": [3, 3]}, False, True),
+        ({"payload": [3, 4]}, False, False),
+        ({"payload": [3, 3]}, True, False),  # by the harness
+        ({"payload": [3, 3], "cached_tokens": 0}, False, False),
+        ({"payload": [3, 3], "shared_tokens": 0}, False, False),  # made by the load, which knows what is new
+        ({"payload": [3, 3], "prompt_tokens": ABSENT}, False, False),  # they may be turns of one conversation
+    ],
+)
+def test_prompts_that_come_again_are_named_where_the_server_says_nothing_of_its_cache(columns, started, found):
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5, 5, 5]] * 2, **columns)
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens, has_log=started), None)
+    assert ("repeated_prompts" in {each.kind for each in metrics.findings}) is found
 
 
 def test_the_cached_share_is_of_all_prompt_tokens():
