@@ -10,7 +10,7 @@ import numpy as np
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.judge.checks.case import finding
 from harness.judge.checks.service import UNAVAILABLE
-from harness.judge.checks.users import most_raised
+from harness.judge.checks.users import most_raised, running_users
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds
 from harness.judge.numbers.trial_rows import RowColumns, lost_requests
@@ -113,11 +113,16 @@ def _none_due(case: TrialCase) -> Finding:
         text = f"{none}: the server had refused {grouped(refused)} and made users wait."
         remedy = f"{case.look_into_log}; lower the load, or let it rest as long as its Retry-After says."
         return finding(UNAVAILABLE, Verdict.INVALID, text, remedy, available=0.0, refused=refused)
+    raised = most_raised(case)
+    if running_users(case) == 0:
+        text = f"{none}: no user was running any more{f' (users raised {raised})' if raised else ''}."
+        remedy = "Look into load.log why users ended: StopUser, exceptions, a load shape."
+        return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy)
     if slow_s := _longest_s(case):
         text = f"{none}, since responses take up to {slow_s:.1f} s."
         remedy = f"Measure for several times as long: --seconds {math.ceil(SEVERAL_RESPONSES * slow_s)}s or more."
         return finding(SHORT_WINDOW, Verdict.INVALID, text, remedy, longest_s=slow_s)
-    if raised := most_raised(case):
+    if raised:
         text = f"{none}: users raised {raised}."
         return finding(SHORT_WINDOW, Verdict.INVALID, text, "Correct the scenario; load.log has the traceback.")
     text = f"{none}."

@@ -17,13 +17,16 @@ TASK_ERRORS = FindingKind("task_errors", "Tasks of users raised exceptions")
 MISSING_SHARE = (0.0, 0.10)  # (degraded above, invalid above): the load is that of fewer users
 
 
+def running_users(case: TrialCase) -> int | None:
+    """The fewest users who ran in the measured window; None where that is not known."""
+    lowest = [report.users_lowest for report in case.data.reports]
+    return None if not lowest or None in lowest else sum(filter(None, lowest))
+
+
 def missing_users(case: TrialCase) -> Finding | None:
     """Closed loop: fewer users were running than were requested."""
-    lowest = [report.users_lowest for report in case.data.reports]
-    if case.closed is None or not lowest or None in lowest:
-        return None
-    there, asked = sum(filter(None, lowest)), case.closed.users
-    if there >= asked:
+    there, asked = running_users(case), case.closed.users if case.closed else 0
+    if there is None or there >= asked:
         return None
     why = most_raised(case)
     text = (

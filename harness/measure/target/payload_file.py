@@ -81,6 +81,10 @@ def _bank_of(inputs: NDArray[Any], expected: NDArray[Any] | None, model: str, me
         raise ValueError(f"`expected` is {predictions.dtype} {predictions.shape}; it must be numbers (n, ...)")
     if len(predictions) not in (0, len(inputs)):
         raise ValueError(f"{len(inputs)} inputs, but {len(predictions)} expected predictions")
+    if not np.isfinite(predictions).all():
+        row, *place = np.argwhere(~np.isfinite(predictions))[0].tolist()
+        wrong = predictions[(row, *place)]
+        raise ValueError(f"`expected` holds {wrong} in row {row}, which no response can equal; take it out")
     own = meta or BankMeta(model=model, datatype=datatype_of(inputs), input_shape=(), output_shape=())
     allowed = tolerance_for(datatype_of(predictions), own.datatype)
     shaped = msgspec.structs.replace(

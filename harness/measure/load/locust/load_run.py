@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import gevent
+from locust.exception import StopUser
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ExitCode
@@ -115,13 +116,17 @@ class LoadRun:
             logger.error("The rows are incomplete: %s", load.recorder.error)
             self._environment.process_exit_code = int(ExitCode.RUN_FAILED)
 
-    def hold(self) -> None:
+    def hold(self, *, leaving: bool) -> None:
         """Hold a user who would begin a request after the end of measuring, which has no row; Locust ends it meanwhile.
 
-        What users send as they end (`on_stop`) waits here too, for `LEAVING_S` at most.
+        leaving: the user ends (`on_stop`): what it sends waits for `LEAVING_S` at most. Raises StopUser where another
+        user was not ended in that time: its request never leaves.
         """
         while self._ending and not (self.ended and monotonic_ns() > self._ended_ns + LEAVING_S * NS_PER_S):
             gevent.sleep(STEP_S)
+        if self._ending and not leaving:
+            gevent.sleep(STEP_S)  # a task that catches this and asks again takes no core
+            raise StopUser
 
     def cut_off(self, number: int, error: BaseException) -> None:
         """Record an open request that `error` has ended: a time-out of its task, or the end of its user."""

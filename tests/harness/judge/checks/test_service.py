@@ -308,3 +308,16 @@ def test_a_server_that_failed_every_request_is_wrong_and_not_away():
     data = evidence_of(rows([line for n in range(4) for line in refused(n, 0, 10_000)]), arrivals=Closed(users=4))
     result = summarise_run(plan_of(data), [data])
     assert (result.verdict, result.spoiled_by_outage) == (V.INVALID, False)
+
+
+def test_a_window_without_requests_is_not_blamed_on_slow_responses_where_no_user_was_left():
+    lines = [(at, 90, Outcome.OK, 0) for at in range(0, 1000, 100)]
+    before = rows(lines, phase=[Phase.WARMUP] * len(lines))
+
+    def text(users_lowest):
+        reports = (report_of(before, 10, users_lowest=users_lowest),)
+        trial = summarise_trial(evidence_of(before, arrivals=Closed(users=1), reports=reports), SLO)
+        return next(each.text for each in trial.findings if each.kind == "short_window")
+
+    assert "responses take up to" in text(1)
+    assert text(0).endswith("no user was running any more.")

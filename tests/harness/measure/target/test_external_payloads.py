@@ -183,6 +183,11 @@ def saved(path, **arrays):
         ("a.npz", lambda path: saved(path, inputs=np.float32(3)), "a single value"),
         ("a.npz", lambda path: saved(path, inputs=np.zeros((0, 4))), "holds nothing"),
         ("a.npz", lambda path: saved(path, inputs=np.ones((2, 4)), expected=np.array(["a", "b"])), "must be numbers"),
+        (
+            "a.npz",
+            lambda path: saved(path, inputs=np.ones((2, 4)), expected=np.array([[0, 1], [2, np.nan]])),
+            r"`expected` holds nan in row 1, which no response can equal",
+        ),
         ("a.npz", lambda path: saved(path, inputs=np.ones((2, 4), complex)), "complex128 is no datatype|does not fit"),
     ],
 )

@@ -88,7 +88,7 @@ def _equip(user: Any, run: LoadRun) -> None:
             more["headers"] = {**{name: value for name, value in given if name.lower() not in named}, **own}
         if not is_fast and more.get("timeout") is None:
             more["timeout"] = load.settings.timeout_s
-        run.hold()
+        run.hold(leaving=leaving[0])
         number = run.elsewhere.begin(str(method), names[0] or urlsplit(str(url)).path)
         try:
             return send(method, url, **more)
@@ -103,7 +103,12 @@ def _equip(user: Any, run: LoadRun) -> None:
         names[0] = str(name or getattr(client, "request_name", None) or "")
         return ask(method, url, name, *more, **others)
 
-    names, ask = [""], client.request
+    def on_stop(*more: Any) -> Any:
+        leaving[0] = True
+        return stop(*more)
+
+    names, ask, leaving, stop = [""], client.request, [False], user.on_stop
+    user.on_stop = on_stop
     client._send_request_safe_mode = with_headers  # noqa: SLF001
     client.request = named
 
