@@ -38,7 +38,7 @@ KINDS = {
     "timed": lambda response, _other: response.replace(b"OK\r\n", b"OK\r\nServer-Timing: queue;dur=0.5\r\n"),
     "dated": lambda response, _other: response.replace(b"OK\r\n", b"OK\r\nDate: Sat, 28 Nov 2026 19:15:35 GMT\r\n"),
 }
-NEVER_REUSED = ("with more behind", "twice")  # after them each request has a connection of its own
+NEVER_REUSED = ("with more behind", "twice", "a part and then the whole")  # each further request has a new connection
 
 
 def timed(response, number):
