@@ -80,6 +80,7 @@ class _Chunk(msgspec.Struct, gc=False):
     usage: _Usage | None = None
     timings: Any = None  # of llama.cpp, beside the usage: `prompt_ms`
     error: Any = None
+    base_resp: Any = None  # of MiniMax, beside the choices
 
 
 _DECODER = msgspec.json.Decoder(_Chunk)
@@ -101,7 +102,7 @@ class ChatStream(OutputStream):
         except (ValueError, RecursionError):  # of msgspec: no JSON, no UTF-8; nested too deep
             chunk = decode_leniently(_DECODER, event, "chat completion chunk")
         choices = chunk.choices
-        if chunk.error or not choices:
+        if chunk.error or chunk.base_resp or not choices:
             refuse_failure(event, chunk.error)
         if chunk.usage is not None:
             self._count(chunk.usage)

@@ -233,7 +233,10 @@ def no_event(event: bytes, kind: str) -> StreamError:
 def refuse_failure(event: bytes, error: object) -> None:
     """Raises StreamError where an event reports a failure."""
     try:
-        said = failure_of(parse_json(event)) or (quoted(short_text(error)) if error else None)
+        document = parse_json(event)
+        if isinstance(document, dict) and set(document) == {"message"}:  # an event that has nothing else
+            error = error or document["message"]
+        said = failure_of(document) or (quoted(short_text(error)) if error else None)
     except JsonError as reason:
         raise StreamError(f"the stream holds an event that cannot be read: {reason}") from reason
     if said is not None:

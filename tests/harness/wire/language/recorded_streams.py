@@ -752,6 +752,31 @@ QUIRKS = [
         [ROLE, A, b'{"error": {"message": "engine died"}}\n\n', DONE],
         error="engine died",
     ),
+    Recorded("proxy, a text", "openai", [ROLE, A, b"Internal Server Error\n\n", DONE], error="Internal Server Error"),
+    Recorded("proxy, a message", "openai", [ROLE, A, data({"message": "loop has died"}), DONE], error="loop has died"),
+    Recorded(
+        "MiniMax, limit beside choices",
+        "openai",
+        [
+            *(ROLE, A),
+            data({"choices": [{"finish_reason": "stop"}], "base_resp": {"status_code": 1002, "status_msg": "limit"}}),
+            DONE,
+        ],
+        error="limit",
+    ),
+    Recorded(
+        "MiniMax, all is well",
+        "openai",
+        [
+            ROLE,
+            A,
+            data({"choices": [{"finish_reason": "stop"}], "base_resp": {"status_code": 0, "status_msg": ""}}),
+            DONE,
+        ],
+        (2,),
+        2,
+        "a",
+    ),
     Recorded("proxy, another line", "openai", [ROLE, A, b"{}\n\n", B, END, DONE], (2, 4), 2, "ab"),
     Recorded(
         "FastChat, error code",
