@@ -51,33 +51,29 @@ class OpenInferenceGrpcCodec:
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The data of the model's output. Raises WireError."""
-        from google.protobuf.message import DecodeError
-
         try:
-            response = self._parse(body)
+            response = self._read(body)
             for number, tensor in enumerate(response.outputs):
                 if self._meta.output_name in ("", tensor.name):
                     return _numbers(response, number, tensor)
-        except (DecodeError, KeyError, IndexError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def require_answer(self, body: bytes) -> None:
         """Raises WireError where the message has no outputs."""
-        from google.protobuf.message import DecodeError
-
-        try:
-            if not self._parse(body).outputs:
-                raise WireError("the response has no outputs")
-        except DecodeError as error:
-            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
+        if not self._read(body).outputs:
+            raise WireError("the response has no outputs")
 
     def readable(self, body: bytes) -> bytes:
         """The response as JSON, with the names of the protocol's fields. Raises WireError."""
+        return orjson.dumps(document_of(self._read(body)))
+
+    def _read(self, body: bytes) -> Any:
         from google.protobuf.message import DecodeError
 
         try:
-            return orjson.dumps(document_of(self._parse(body)))
+            return self._parse(body)
         except DecodeError as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
