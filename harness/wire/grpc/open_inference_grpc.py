@@ -9,12 +9,12 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import WireError
-from harness.wire.datatypes import DATATYPES
+from harness.wire.datatypes import DATATYPES, DTYPES
 from harness.wire.failure_text import quoted
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.grpc.service_description import document_of
-from harness.wire.http.open_inference import as_rows
+from harness.wire.http.open_inference import as_rows, require_numbers
 from harness.wire.model_metadata import FROM_FILE, PAYLOADS, checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
@@ -61,9 +61,16 @@ class OpenInferenceGrpcCodec:
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where the message has no outputs."""
-        if not self._read(body).outputs:
+        """Raises WireError where the message has no outputs, or one of them fewer numbers than its shape says."""
+        response = self._read(body)
+        if not response.outputs:
             raise WireError("the response has no outputs")
+        try:
+            for number, tensor in enumerate(response.outputs):
+                if tensor.datatype in DTYPES:
+                    require_numbers(_numbers(response, number, tensor), tensor.shape)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
     def readable(self, body: bytes) -> bytes:
         """The response as JSON, with the names of the protocol's fields. Raises WireError."""
