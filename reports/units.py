@@ -14,6 +14,7 @@ ABSENT = "\u2013"
 THIN = "\u202f"
 _RANGE = "\u2013"
 AT_LEAST = "\u2265"
+AT_MOST = "\u2264"
 ABOUT = "\u2248"
 MAY_BE_MORE = "\u2191"
 
@@ -47,7 +48,9 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     """`8 700-9 500`; empty where there is none, one-sided where only one end is known."""
     if low is not None and high is not None:
         return f"{figure(low, digits)}{_RANGE}{figure(high, digits)}"
-    return f"{AT_LEAST}{THIN}{figure(low, digits)}" if low is not None else ""
+    if low is not None:
+        return f"{AT_LEAST}{THIN}{figure(low, digits)}"
+    return "" if high is None else f"{AT_MOST}{THIN}{figure(high, digits)}"
 
 
 def estimate(value: Interval | None, digits: int = 3) -> tuple[str, str]:
@@ -65,7 +68,7 @@ def latency(value: Quantile | None) -> tuple[str, str]:
     if value is None or value.value_ms is None:
         return ABSENT, ""
     if value.only_bound:
-        return f"{figure(value.value_ms, 3)}{THIN}{MAY_BE_MORE}", interval(value.low_ms or None, None)
+        return f"{figure(value.value_ms, 3)}{THIN}{MAY_BE_MORE}", interval(value.low_ms, None)
     if value.vague:
         return f"{ABOUT}{THIN}{figure(value.value_ms, 3)}", ""
     sign = f"{AT_LEAST}{THIN}" if value.at_least else ""

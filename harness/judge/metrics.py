@@ -19,8 +19,9 @@ class Quantile(msgspec.Struct, frozen=True, kw_only=True):
     """One percentile over all rows, and between which ends that of the typical run lies.
 
     Where `high_ms` is None it is at least `low_ms`, and no more can be said: requests that were still open reach into
-    it (`at_least`), or the sample is too small, and `needed` more requests would do. `value_ms` is what was observed
-    all the same; it is None only in a distribution that was given without it.
+    it (`at_least`), or the sample is too small, and `needed` more requests would do. `low_ms` is None where the sample
+    is too small for a bound from below. `value_ms` is what was observed all the same; it is None only in a distribution
+    that was given without it.
     """
 
     p: float  # 0.5, 0.9, 0.95, 0.99, 0.999

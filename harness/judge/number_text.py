@@ -41,9 +41,10 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def milliseconds(value_ms: float) -> str:
+def milliseconds(value_ms: float, digits: int = 2) -> str:
     """A duration in ms, or in s from 10 s on."""
-    return f"{figure(value_ms / 1e3)}{_THIN}s" if value_ms >= 10_000 else f"{figure(value_ms)}{_THIN}ms"
+    value, unit = (value_ms / 1e3, "s") if value_ms >= 10_000 else (value_ms, "ms")
+    return f"{figure(value, digits)}{_THIN}{unit}"
 
 
 def rounded_duration(seconds: float) -> str:

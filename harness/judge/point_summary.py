@@ -95,18 +95,16 @@ def summarise_point(
         server=pooled_figures([run.metrics for run in runs]),
         spread=response_spread(_of_kind(runs, "response"), [run.timed for run in runs]),
     )
-    verdict, findings = judge_point(metrics)
     rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
     by_run = [_classes(run, slo) for run in runs] if any(run.classes for run in runs) or len(names) > 1 else []
     mixed = pooled_classes(by_run, noises, metrics.concurrency)
     by_class = mixed and slo is not None and slo.of_classes
     met = meets_each(mixed) if by_class else meets_slo(metrics, slo, rows) if slo else None
     more_s = seconds_to_decide(metrics, slo, rows) if slo and met is None else None
-    judged = msgspec.structs.replace(
-        metrics, meets_slo=met, slo_more_seconds=more_s, verdict=verdict, findings=findings
-    )
     servers = pooled_servers([run.servers for run in runs], noises, metrics.concurrency)
-    judged = msgspec.structs.replace(judged, servers=servers)
+    decided = msgspec.structs.replace(metrics, meets_slo=met, slo_more_seconds=more_s, servers=servers)
+    verdict, findings = judge_point(decided)
+    judged = msgspec.structs.replace(decided, verdict=verdict, findings=findings)
     one = runs and len(names) == 1
     return msgspec.structs.replace(judged, classes=(only_class(names[0], judged, slo),) if one else mixed)
 

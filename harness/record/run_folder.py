@@ -180,8 +180,9 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
     def read(self) -> RunRecordT:
         """The run's record. Raises UserError where it is damaged, of a later version or of another kind."""
         try:
-            content = unsealed(self._run_json())
-            return decode(self.upgrade(content), self.record_type)
+            return decode(self.upgrade(unsealed(read_file(self.path / "run.json"))), self.record_type)
+        except OSError as error:
+            raise RunError(f"{self.path / 'run.json'}: cannot be read ({error.strerror})") from error
         except msgspec.DecodeError as error:
             if (found := kind_of(self.path)) not in (None, self.kind):
                 text = f"{self.path}: holds a run of {found}; give the folder of a run of {self.kind}"
@@ -190,12 +191,6 @@ class RunFolder(ABC, Generic[RunRecordT, TrialFolderT]):
                 f"{self.path / 'run.json'}: cannot be read as a run of {self.kind} "
                 f"({error}); it is damaged or was written by another version"
             ) from error
-
-    def _run_json(self) -> bytes:
-        try:
-            return read_file(self.path / "run.json")
-        except OSError as error:
-            raise RunError(f"{self.path / 'run.json'}: cannot be read ({error.strerror})") from error
 
     def lost(self, error: OSError) -> RunError | None:
         """What an error means for the run where it concerns this folder; None where it does not."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most a third of the time that is left for exploring
-LEAST_DF = 10  # degrees of freedom of the run noise at which the sweep may end early: fewer make it look small by luck
+LEAST_DF = 10  # degrees of freedom of the trial noise for an early end: with fewer it looks small by luck
 FINALISTS = 3
 FINALIST_CHANCE = 0.05  # a third finalist must be the best with this probability
 LONGEST = 4  # times the length of a trial, where it is undecided whether the limit is kept
@@ -128,7 +128,7 @@ class BudgetedSweep:
         return [] if self._stands() else self._ordered(self._finalists(), TrialKind.CONFIRM)
 
     def _likely_if_harmed(self) -> list[int]:
-        """The points of the next block where noise spoiled every trial so far: after two blocks the likeliest only.
+        """The points of the next block where disturbances spoiled every trial: after two blocks the likeliest only.
 
         Where the budget does not last for a block, those with the fewest trials.
         """
@@ -137,7 +137,7 @@ class BudgetedSweep:
         return points[: max(int(self.left_s / self._trial_s()), 1)]
 
     def _not_ruled_out(self) -> list[int]:
-        """The points that may be the best though noise spoiled every trial; none where their order is sure."""
+        """The points that may be the best though disturbances spoiled every trial; none where their order is sure."""
         ranking = self.history.ranking()
         if self._blocks < RANKED_TRIALS or ranking is None:
             return self.history.unmeasured()
@@ -161,7 +161,7 @@ class BudgetedSweep:
     def _finalists(self) -> list[int]:
         """The points of the next confirming block: the leader, its likeliest rival, and a third that may be better.
 
-        The rival runs even where it is hardly the best: two points in a block show the run noise, one does not.
+        The rival runs even where it is hardly the best: two points in a block show the trial noise, one does not.
         """
         levels, found = self.history.so_far()
         chance, leader = found.of_being_best(), self.history.leader()

@@ -69,7 +69,11 @@ class _Search:
             return None
         self._block = trial.block
         leader = self._sweep.history.leader()
-        ahead = "none is known to keep the limit" if self._sweep.history.looks() else "noise spoiled every trial so far"
+        ahead = (
+            "none is known to keep the limit"
+            if self._sweep.history.looks()
+            else "disturbances spoiled every trial so far"
+        )
         if leader is not None and leader in self._points:
             rate = figure(self._points[leader].rate.value, 3)
             ahead = f"{point_text(plan.point(leader))} is ahead with {rate} {plan.rate_unit}"

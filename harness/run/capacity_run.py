@@ -84,7 +84,7 @@ def _search(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -
 
 
 def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> Iterator[Probe]:
-    """What came of each load. Where noise spoiled every trial, all of them count: the machine is what it is."""
+    """What came of each load. Where disturbances spoiled every trial, all of them count: the machine is what it is."""
     rated = [found for point in points if (found := metrics.get(point.number)) and found.rate_target_rps is not None]
     spoiled = not any(trusted(found) for found in rated)
     for point in points:

@@ -11,10 +11,7 @@ import contextlib
 import os
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Self
 
 ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "sweepspot-"
@@ -64,9 +61,7 @@ class CpuGroup:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.remove()
 
 

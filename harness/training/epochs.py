@@ -11,7 +11,6 @@ from harness.record.arrow_stream import ArrowStream, read_batches, table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     import pyarrow as pa
 
@@ -68,9 +67,7 @@ class EpochWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.conclusions.grid_recommendation import why_all_invalid
 from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, listed
+from harness.judge.phrases import TIMES, TO
 from harness.judge.run_summary import run_verdict
 from harness.judge.stats.mean_intervals import FEWEST_TRIALS, mean_of_trials
 from harness.plan.knobs import setting_text
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from harness.training.plan import TrainingPlan
     from harness.training.training_metrics import TrainingPointMetrics
 
-_TO = "\u2013"
-_TIMES = "\u00d7"
 MUCH_FASTER = 0.8  # of the time: from here on the recommendation mentions it
 
 
@@ -131,10 +130,10 @@ def _speed_sentences(choice: _Choice) -> Iterable[str]:
     """The fastest point and its speed relative to the points of equal accuracy."""
     best = choice.best
     rate = best.samples_per_s
-    interval = f" ({figure(rate.low)}{_TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
+    interval = f" ({figure(rate.low)}{TO}{figure(rate.high)})" if rate and rate.low and rate.high else ""
     yield f"{_name(best)} trains fastest: {figure(_speed(best))} examples/s{interval}."
     against = [
-        f"{figure(_speed(best) / _speed(point))}{_TIMES} {_name(point)}" for point in choice.tied if _speed(point)
+        f"{figure(_speed(best) / _speed(point))}{TIMES} {_name(point)}" for point in choice.tied if _speed(point)
     ]
     if against:
         yield f"That is {listed(against)}, and their accuracies cannot be distinguished."
@@ -162,7 +161,7 @@ def _tie_words(best: TrainingPointMetrics, tied: Sequence[TrainingPointMetrics])
     times = [(point.seconds.value, point) for point in tied if point.seconds and _surely_faster(point, best)]
     if best.seconds and times:
         seconds, fastest = min(times, key=lambda pair: pair[0])
-        yield f"{_name(fastest)} trains {figure(best.seconds.value / seconds)}{_TIMES} as fast."
+        yield f"{_name(fastest)} trains {figure(best.seconds.value / seconds)}{TIMES} as fast."
 
 
 def _surely_faster(point: TrainingPointMetrics, best: TrainingPointMetrics) -> bool:
@@ -177,7 +176,7 @@ def _accuracy(estimate: Interval) -> str:
     value = f"{100 * estimate.value:.1f}\u202f%"
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({100 * estimate.low:.1f}{_TO}{100 * estimate.high:.1f})"
+    return f"{value} ({100 * estimate.low:.1f}{TO}{100 * estimate.high:.1f})"
 
 
 def _points(gain: Interval) -> str:

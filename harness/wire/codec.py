@@ -63,6 +63,13 @@ def no_answer(body: bytes, reason: object) -> WireError:
     return WireError(failure_in(body) or f"{reason}; the body is {body_text(body)}")
 
 
+def holds_nothing(value: Any) -> bool:
+    """Whether a part of a JSON document is null, an empty text, or made of nothing but such."""
+    if isinstance(value, dict | list):
+        return all(map(holds_nothing, value.values() if isinstance(value, dict) else value))
+    return value is None or value == ""
+
+
 def http_post(url: ServerUrl, path: str, headers: str, body: bytes) -> bytes:
     """A whole POST request. `headers` are further header lines, each with its line break."""
     head = f"POST {url.prefix}{path} HTTP/1.1\r\n{url.head_lines}{headers}"

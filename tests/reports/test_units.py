@@ -22,6 +22,7 @@ from reports import units
         (units.interval(8700.0, 9500.0), "8\u202f700\u20139\u202f500"),
         (units.interval(None, None), ""),
         (units.interval(3.0, None), "\u2265\u202f3"),
+        (units.interval(None, 3.0), "\u2264\u202f3"),
         (units.percentile_name(0.999), "p99.9"),
         (units.duration(0.5), "0.5\u202fs"),
         (units.duration(200), "3\u202fmin 20\u202fs"),

@@ -209,7 +209,7 @@ def of_surroundings() -> Iterator[Fault]:
         "a locust.conf": "cd $TMPDIR; printf 'users = 7\nrun-time = 1s\nweb-port = x\n' > locust.conf",
         "a file locust.py": "cd $TMPDIR; echo 'raise SystemExit(7)' > locust.py",
         "a proxy that is not there": "export http_proxy=http://127.0.0.1:9 ALL_PROXY=socks5://127.0.0.1:9",
-        "PYTHONINSPECT": "export PYTHONINSPECT=1", "PYTHONDEVMODE": "export PYTHONDEVMODE=1",
+        "PYTHONDEVMODE": "export PYTHONDEVMODE=1",
         "OMP_NUM_THREADS is a word": "export OMP_NUM_THREADS=many OPENBLAS_NUM_THREADS=x",
         "a library that is not there": "export LD_PRELOAD=/nonexistent.so",
         "standard input is closed": "exec <&-", "HUP and INT are ignored": "trap '' HUP INT",

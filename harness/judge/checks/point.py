@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from harness.judge.checks.case import finding, worst_of_each_kind
 from harness.judge.checks.records import TARGET_DIED
 from harness.judge.checks.service import UNAVAILABLE
+from harness.judge.checks.steadiness import UNSTEADY
 from harness.judge.checks.target import ERRORS, WRONG_ANSWERS
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
@@ -59,11 +61,25 @@ def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:
     trials = counted_trials(metrics.trials)
     for shown, _, count in worst_of_each_kind([trial.findings for trial in trials]):
         where = f"In {count} of {len(trials)} repeats, at worst: " if len(trials) > 1 else ""
-        yield msgspec.structs.replace(shown, text=where + shown.text)
+        found = msgspec.structs.replace(shown, text=where + shown.text)
+        yield _allowed_for(found) if shown.kind == UNSTEADY.name and _interval_allows(metrics, trials) else found
+
+
+def _interval_allows(metrics: PointMetrics, trials: Sequence[TrialMetrics]) -> bool:
+    """Whether what the changes within repeats may have done to the mean of all lies within its interval."""
+    found = [each for trial in trials for each in trial.findings if each.kind == UNSTEADY.name]
+    off_by = sum(each.data.get("off_by", math.inf) for each in found) / len(trials)
+    return metrics.throughput_rps.value > 0 and abs(off_by) <= metrics.throughput_rps.half_width < math.inf
+
+
+def _allowed_for(found: Finding) -> Finding:
+    return msgspec.structs.replace(
+        found, verdict=Verdict.VALID, text=f"{found.text} The interval of the throughput allows for that."
+    )
 
 
 def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
-    """A percentile up to p99 has only a lower bound."""
+    """A percentile up to p99 has only a lower bound, which is a doubt unless it decides the objective."""
     bounds = [
         quantile
         for p in HEADLINE_PERCENTILES
@@ -82,7 +98,8 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
     )
     seconds = metrics.seconds / metrics.repeats * (1 + needed / count)
     remedy = f"Some {figure(needed)} more requests would do: measure for {figure(seconds)} s (--seconds) or repeat."
-    yield finding(TOO_FEW_SAMPLES, Verdict.DEGRADED, text, remedy, needed=needed)
+    verdict = Verdict.DEGRADED if metrics.meets_slo is None else Verdict.VALID
+    yield finding(TOO_FEW_SAMPLES, verdict, text, remedy, needed=needed)
 
 
 def repeats_disagree(metrics: PointMetrics) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ MOST_WINDOWS = 120
 FEW_WINDOWS = 60
 MS_PER_S = 1e3
 REQUESTS_PER_WINDOW = 50
+FEWEST_PER_WINDOW = 10  # for a median
 ROUNDS_PER_WINDOW = 5  # each user's responses in a window, so that the rhythm of batches does not look like change
 
 
@@ -43,7 +44,7 @@ def unsteady(case: TrialCase) -> Finding | None:
         if state is not None and state.start != 0:
             if slower_and_slower(case) is not None:
                 return None
-            return _finding(what, state, case.rows.window.seconds / count)
+            return _finding(what, state, case.rows.window.seconds / count, _share_of_change(windows, state))
     return None
 
 
@@ -51,12 +52,13 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
     """Under a load that does not change the median response time rose all the time, and not since a queue grew."""
     if case.rows is None or not case.stationary or (case.open_loop and saturated(case) is not None):
         return None
-    rise = slowdown(_medians(case.rows, _windows(case, FEW_WINDOWS)))
+    enough = min(REQUESTS_PER_WINDOW, max(FEWEST_PER_WINDOW, len(case.rows.judged) // FEW_WINDOWS))
+    rise = slowdown(_medians(case.rows, _windows(case, FEW_WINDOWS, enough)))
     if rise is None:
         return None
     text = (
         f"The target became slower and slower: within {figure(case.rows.window.seconds)} s the median response time "
-        f"rose from {milliseconds(rise.first * MS_PER_S)} to {milliseconds(rise.last * MS_PER_S)}, by "
+        f"rose from {milliseconds(rise.first * MS_PER_S, 3)} to {milliseconds(rise.last * MS_PER_S, 3)}, by "
         f"{percent(rise.factor - 1)}, and goes on rising."
     )
     remedy = "No warm-up helps: look for what grows in the target. The figures are those of this length of time only."
@@ -64,24 +66,32 @@ def slower_and_slower(case: TrialCase) -> Finding | None:
     return finding(SLOWDOWN, verdict, text, remedy, factor=rise.factor)
 
 
-def _windows(case: TrialCase, most: int) -> int:
-    """Into how many windows the requests can be divided."""
+def _windows(case: TrialCase, most: int, requests: int = REQUESTS_PER_WINDOW) -> int:
+    """Into how many windows of so many `requests` or more they can be divided."""
     users = case.closed.users if case.closed else 1
-    per_window = max(REQUESTS_PER_WINDOW, ROUNDS_PER_WINDOW * users)
+    per_window = max(requests, ROUNDS_PER_WINDOW * users)
     return min(most, len(case.rows.judged) // per_window) if case.rows else 0
 
 
-def _finding(what: str, state: SteadyState, window_s: float) -> Finding:
+def _share_of_change(windows: NDArray[np.float64], state: SteadyState) -> float:
+    """By what share of itself the mean of all windows is off for the change; for one without an end, by half of it."""
+    if state.start is None:
+        return state.change / 2
+    return float(windows.mean()) / float(windows[state.start :].mean()) - 1.0
+
+
+def _finding(what: str, state: SteadyState, window_s: float, off_by: float) -> Finding:
     if state.start is None:
         text = (
             f"There was no steady state: {what} was {state.motion} ({_signed(state.change)} within the measured time)."
         )
         remedy = "Warm up longer (--warmup) and measure longer (--seconds); look for what else the machine was doing."
-        return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change)
+        return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, off_by=off_by)
     start_s = state.start * window_s
     text = f"In the first {figure(start_s)} s {what} was {state.motion} ({_signed(state.change)} on the whole)."
     remedy = f"Warm up for {figure(start_s)} s more (--warmup)."
-    return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, change=state.change, start_s=start_s)
+    data = {"change": state.change, "start_s": start_s, "off_by": off_by}
+    return finding(UNSTEADY, Verdict.DEGRADED, text, remedy, **data)
 
 
 def _signed(change: float) -> str:

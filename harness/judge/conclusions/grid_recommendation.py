@@ -15,7 +15,7 @@ from harness.judge.number_text import figure, first_sentence, listed, millisecon
 from harness.judge.phrases import capital, rate_text, ratio_text, users_text
 from harness.judge.run_result import Recommendation
 from harness.judge.significance import compare_rates
-from harness.judge.slo_check import trusted
+from harness.judge.slo_check import missed_by, trusted
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
@@ -260,7 +260,8 @@ def why_none_meets(usable: Sequence[PointMetrics], slo: Slo | None) -> str:
     if _tail_ms(nearest) == math.inf:
         return f"{text}."
     where = f"{_name(nearest)} {at_level(nearest)}".strip()
-    lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {where}"
+    broken = missed_by(nearest, slo) if slo else ""
+    lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {where}{broken and f' ({broken})'}"
     return " ".join([f"{text}; {lowest}.", *caveats(nearest)])
 
 

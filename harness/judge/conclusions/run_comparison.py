@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from harness.judge.metrics import PointMetrics
     from harness.judge.run_result import RunResult
     from harness.judge.significance import Comparison, Evidence
-    from harness.plan.arrivals import Arrivals
-    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
 
     Pair = tuple[PointMetrics, PointMetrics]
@@ -75,8 +73,7 @@ def compare_runs(
     drift: float = DRIFT,
 ) -> RunComparison:
     """Compare the points that have the same knobs and the same load in both runs; `margin` 0.05 is 5 %."""
-    earlier = dict(_keyed(*before))
-    later = dict(_keyed(*after))
+    earlier, later = ({point_key(plan, point): point for point in result.points} for plan, result in (before, after))
     pairs = [(earlier[key], point) for key, point in later.items() if key in earlier]
     evidence = _evidence(pairs, margin, drift)
     found = dict(zip(evidence, judged_together([*evidence.values()]), strict=True))
@@ -94,14 +91,10 @@ def _streams(row: int, found: Mapping[tuple[int, str], Comparison]) -> dict[str,
     return {name: found[row, name] for name in STREAM_FIGURES if (row, name) in found}
 
 
-def _keyed(plan: Plan, result: RunResult) -> list[tuple[bytes, PointMetrics]]:
-    return [(_key(plan, point), point) for point in result.points]
-
-
-def _key(plan: Plan, point: PointMetrics) -> bytes:
-    setting: Setting = {**plan.fixed, **point.setting}
-    load: Arrivals = plan.point(point.point).arrivals
-    return msgspec.json.encode((setting, load), order="deterministic")
+def point_key(plan: Plan, point: PointMetrics) -> str:
+    """A text that is equal for points of two runs with the same knobs and load."""
+    setting = {**plan.fixed, **point.setting}
+    return msgspec.json.encode((setting, plan.point(point.point).arrivals), order="deterministic").decode()
 
 
 def _evidence(pairs: Sequence[Pair], margin: float, drift: float) -> dict[tuple[int, str], Evidence]:

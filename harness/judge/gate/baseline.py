@@ -10,6 +10,7 @@ from harness.errors import UserError
 from harness.files import decode, read_file
 from harness.judge.checks.generator import LATENESS, LOOP_LAG
 from harness.judge.checks.harm import DISTURBANCES
+from harness.judge.conclusions.run_comparison import point_key
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.phrases import level_text
@@ -33,7 +34,7 @@ UNITS = {THROUGHPUT: "req/s", GOODPUT: "req/s", P50: "ms", P99: "ms", FAILED: ""
 class BaselinePoint(msgspec.Struct, frozen=True, kw_only=True):
     """One point: its figures with 95 % intervals that hold the trial noise. One that cannot be given is left out."""
 
-    key: str  # equal for points of two runs with the same knobs and load
+    key: str  # of `point_key`
     label: str
     verdict: Verdict
     scheduled: int
@@ -83,10 +84,9 @@ def read_baseline(path: Path) -> Baseline:
 
 def _point(plan: Plan, point: PointMetrics) -> BaselinePoint:
     planned = plan.point(point.point)
-    setting = {**plan.fixed, **point.setting}
     words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
     return BaselinePoint(
-        key=msgspec.json.encode((setting, planned.arrivals), order="deterministic").decode(),
+        key=point_key(plan, point),
         label=", ".join([*words, level_text(planned)]),
         verdict=point.verdict,
         scheduled=point.counts.scheduled,

@@ -51,7 +51,7 @@ def _quantile(found: Percentile, at_least: bool) -> Quantile:
     return Quantile(
         p=found.p,
         value_ms=found.value / NS_PER_MS,
-        low_ms=found.low / NS_PER_MS,
+        low_ms=found.low / NS_PER_MS or None,
         high_ms=None if found.high is None else found.high / NS_PER_MS,
         effective_samples=found.effective_samples,
         needed=found.needed,

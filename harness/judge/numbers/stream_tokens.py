@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.judge.metrics import StreamShape
+from harness.judge.stats.quantiles import nearest_rank
 from harness.record.rows import ABSENT
 
 if TYPE_CHECKING:
@@ -69,6 +70,38 @@ class StreamTokens:
         within = np.arange(place.size) - np.repeat(np.cumsum(gaps) - gaps, gaps)
         end = self.starts[streams][place] + within + 1
         return self.instants_ns[end] - self.instants_ns[end - 1], self.instants_ns[end], place
+
+    def tpot_ns(self, rows: RowColumns) -> Column:
+        """Time per output token of each row; -1 where there are not two instants.
+
+        (last - first) / (tokens - tokens of the first piece), which is taken to hold as many as the others. With a
+        token in each piece that is (last - first) / (tokens - 1).
+        """
+        values_ns = np.full(len(rows), -1, np.int64)
+        begun = np.flatnonzero(self.of(rows) >= 0)
+        several = begun[self.streamed(self.of(rows)[begun])]
+        streams = self.of(rows)[several]
+        pieces = self.counts[streams]
+        counted = np.maximum(rows["output_tokens"][several], pieces)
+        spans_ns = self.last_ns(streams) - rows["first_token_ns"][several]
+        values_ns[several] = np.rint(spans_ns / (pieces - 1) * pieces / counted).astype(np.int64)
+        return values_ns
+
+    def own_gap_ns(self, rows: RowColumns, p: float | None) -> NDArray[np.float64]:
+        """The `p`-quantile of each row's own gaps (rows,), or their mean where `p` is None; 0 where it has none."""
+        streams = self.of(rows)
+        begun = np.flatnonzero(streams >= 0)
+        lengths_ns, _, place = self.gaps(streams[begun])
+        counts = np.bincount(place, minlength=begun.size)
+        some = counts > 0
+        result = np.zeros(len(rows))
+        if p is None:
+            result[begun[some]] = np.bincount(place, lengths_ns, begun.size)[some] / counts[some]
+            return result
+        ordered_ns = lengths_ns[np.lexsort((lengths_ns, place))]
+        rank = nearest_rank(counts[some], p)
+        result[begun[some]] = ordered_ns[(np.cumsum(counts) - counts)[some] + rank]
+        return result
 
 
 def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:

@@ -22,7 +22,6 @@ from harness.judge.numbers.trial_rows import OPEN_OUTCOMES
 from harness.judge.slo_check import QUANTILES
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.mean_intervals import BATCHES
-from harness.judge.stats.quantiles import nearest_rank
 from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.slo import STREAM_KINDS
 from harness.record.rows import ABSENT, Outcome
@@ -184,26 +183,9 @@ def _itl(tokens: StreamTokens, good: RowColumns, still_open: RowColumns) -> Dura
 
 
 def _tpot(tokens: StreamTokens, good: RowColumns) -> Durations:
-    values_ns = _tpot_ns(tokens, good)
+    values_ns = tokens.tpot_ns(good)
     values_ns = values_ns[values_ns >= 0]
     return Durations(values_ns, np.zeros(values_ns.size, dtype=np.bool_))
-
-
-def _tpot_ns(tokens: StreamTokens, rows: RowColumns) -> Column:
-    """Time per output token of each row; -1 where there are not two instants.
-
-    (last - first) / (tokens - tokens of the first piece), which is taken to hold as many as the others. With a token in
-    each piece that is (last - first) / (tokens - 1).
-    """
-    values_ns = np.full(len(rows), -1, np.int64)
-    begun = np.flatnonzero(tokens.of(rows) >= 0)
-    several = begun[tokens.streamed(tokens.of(rows)[begun])]
-    streams = tokens.of(rows)[several]
-    pieces = tokens.counts[streams]
-    counted = np.maximum(rows["output_tokens"][several], pieces)
-    spans_ns = tokens.last_ns(streams) - rows["first_token_ns"][several]
-    values_ns[several] = np.rint(spans_ns / (pieces - 1) * pieces / counted).astype(np.int64)
-    return values_ns
 
 
 def _pooled(rates: Iterable[Rates | None], noise: TrialNoise) -> Interval | None:
@@ -280,28 +262,11 @@ def _own_value_ns(bound: Bound, tokens: StreamTokens, rows: RowColumns) -> NDArr
     if kind == "ttft":
         value_ns = (first_ns - rows["due_ns"]).astype(np.float64)
     elif kind == "tpot":
-        value_ns = _tpot_ns(tokens, rows).astype(np.float64)
+        value_ns = tokens.tpot_ns(rows).astype(np.float64)
     else:
-        value_ns = _own_gap_ns(statistic, tokens, rows)
+        value_ns = tokens.own_gap_ns(rows, None if statistic == "mean" else QUANTILES.get(statistic, 1.0))
     value_ns[first_ns == ABSENT] = np.inf
     return value_ns
-
-
-def _own_gap_ns(statistic: str, tokens: StreamTokens, rows: RowColumns) -> NDArray[np.float64]:
-    """A statistic of each row's own gaps (rows,); 0 where it has none."""
-    streams = tokens.of(rows)
-    begun = np.flatnonzero(streams >= 0)
-    lengths_ns, _, place = tokens.gaps(streams[begun])
-    counts = np.bincount(place, minlength=begun.size)
-    some = counts > 0
-    result = np.zeros(len(rows))
-    if statistic == "mean":
-        result[begun[some]] = np.bincount(place, lengths_ns, begun.size)[some] / counts[some]
-        return result
-    ordered_ns = lengths_ns[np.lexsort((lengths_ns, place))]
-    rank = nearest_rank(counts[some], QUANTILES.get(statistic, 1.0))
-    result[begun[some]] = ordered_ns[(np.cumsum(counts) - counts)[some] + rank]
-    return result
 
 
 def _mean(column: Column) -> float | None:

@@ -3,7 +3,8 @@
 The start that is cut off is the one that makes the mean of the rest most precise (MSER-5: White, Cobb and Spratt 2000;
 the rule that Hoad, Robinson and Davies kept out of 44, 2010). What is left must neither drift nor change its level:
 its largest cumulated deviation from the mean must be within what chance allows for a correlated sequence, or the
-change must be too small to matter. That guard is needed because MSER alone does not see a late change.
+change must be too small to matter. That guard is needed because MSER alone does not see a late change. A short pause
+counts no more than other slow windows: a server that pauses now and then, as for its garbage, is steady.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ TOLERATED_CHANGE = 0.05
 _BATCH = 5
 _CRITICAL = 1.63  # 99 % quantile of the greatest absolute value of a Brownian bridge (Kolmogorov)
 _MAD_TO_SIGMA = 1.4826
+_PAUSE = 3.0  # deviations from the median: a window that is farther away counts as one that is as far
 _MOST_CORRELATED = 0.95
 _STEPS = (4, 8)
 
@@ -98,7 +100,9 @@ class _Change:
 
 def _change(logs: Windows) -> _Change | None:
     """The change in a sequence of logarithms, None where it is none, or small, or what chance does."""
-    deviation = np.cumsum(logs - logs.mean())[:-1]
+    middle, most = float(np.median(logs)), _PAUSE * _robust_deviation(logs) or math.inf
+    bounded = np.clip(logs, middle - most, middle + most)
+    deviation = np.cumsum(bounded - bounded.mean())[:-1]
     split = int(np.argmax(np.abs(deviation)))
     if abs(deviation[split]) <= _CRITICAL * long_run_deviation(logs) * math.sqrt(logs.size):
         return None

@@ -11,7 +11,6 @@ from harness.system.ending_signals import how_ended
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from harness.system.child_process import Fork
     from harness.system.control_channel import ControlChannel
@@ -90,9 +89,7 @@ class SamplerProcess:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

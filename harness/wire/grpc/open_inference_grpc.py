@@ -9,12 +9,12 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import WireError
-from harness.wire.datatypes import DATATYPES
+from harness.wire.datatypes import DATATYPES, DTYPES
 from harness.wire.failure_text import quoted
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.grpc.service_description import document_of
-from harness.wire.http.open_inference import as_rows
+from harness.wire.http.open_inference import as_rows, require_numbers
 from harness.wire.model_metadata import FROM_FILE, PAYLOADS, checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
@@ -51,33 +51,36 @@ class OpenInferenceGrpcCodec:
 
     def decode(self, body: bytes) -> NDArray[np.float64]:
         """The data of the model's output. Raises WireError."""
-        from google.protobuf.message import DecodeError
-
         try:
-            response = self._parse(body)
+            response = self._read(body)
             for number, tensor in enumerate(response.outputs):
                 if self._meta.output_name in ("", tensor.name):
                     return _numbers(response, number, tensor)
-        except (DecodeError, KeyError, IndexError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where the message has no outputs."""
-        from google.protobuf.message import DecodeError
-
+        """Raises WireError where the message has no outputs, or one of them fewer numbers than its shape says."""
+        response = self._read(body)
+        if not response.outputs:
+            raise WireError("the response has no outputs")
         try:
-            if not self._parse(body).outputs:
-                raise WireError("the response has no outputs")
-        except DecodeError as error:
+            for number, tensor in enumerate(response.outputs):
+                if tensor.datatype in DTYPES:
+                    require_numbers(_numbers(response, number, tensor), tensor.shape)
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
     def readable(self, body: bytes) -> bytes:
         """The response as JSON, with the names of the protocol's fields. Raises WireError."""
+        return orjson.dumps(document_of(self._read(body)))
+
+    def _read(self, body: bytes) -> Any:
         from google.protobuf.message import DecodeError
 
         try:
-            return orjson.dumps(document_of(self._parse(body)))
+            return self._parse(body)
         except DecodeError as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from array import array
 from itertools import chain
@@ -23,6 +24,8 @@ from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import BYTES, EXACT_BELOW, held, json_values, numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from harness.wire.server_url import ServerUrl
@@ -129,13 +132,21 @@ def _require_data(outputs: list[dict[str, Any]], raw: bytes) -> None:
             data, raw = raw[:size], raw[size:]
             if not data or len(data) < size:
                 raise ValueError(f"{len(data)} of {size} bytes of an output came")
-            if tensor["datatype"] in DTYPES and not np.isfinite(numbers_of(data, tensor["datatype"])).any():
-                raise ValueError("no number of an output is finite")
+            if tensor["datatype"] in DTYPES:
+                require_numbers(numbers_of(data, tensor["datatype"]), tensor.get("shape", ()))
             continue
         if tensor.get("datatype") != BYTES:
-            flat_numbers(tensor["data"])
+            require_numbers(flat_numbers(tensor["data"]), tensor.get("shape", ()))
         elif not tensor["data"]:
             raise ValueError("an output without data")
+
+
+def require_numbers(numbers: NDArray[Any], shape: Sequence[int]) -> None:
+    """Raises ValueError where an output has fewer numbers than its shape says, or none that is finite."""
+    if numbers.size < math.prod(shape):
+        raise ValueError(f"{numbers.size} numbers of an output of shape {list(shape)}")
+    if not np.isfinite(numbers).any():
+        raise ValueError("no number of an output is finite")
 
 
 def as_rows(item: NDArray[Any], meta: BankMeta) -> NDArray[Any]:

@@ -16,7 +16,7 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.bounded_json import parse_json
-from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
+from harness.wire.codec import HttpCodec, WireError, holds_nothing, http_post, no_answer
 from harness.wire.http.open_inference import as_rows, flat_numbers
 from harness.wire.protocol import WireProtocol
 from harness.wire.tensors import json_values
@@ -105,5 +105,5 @@ class PlainJsonCodec(HttpCodec):
             found = self._form.find(parse_json(body))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise no_answer(body, f"nothing at {take}" if take else "it is no JSON") from error
-        if take and (found is None or found in ([], {}, "")):
+        if take and holds_nothing(found):
             raise no_answer(body, f"nothing at {take}")

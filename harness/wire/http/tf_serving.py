@@ -16,7 +16,7 @@ import orjson
 
 from harness.wire.bounded_http import OK
 from harness.wire.bounded_json import parse_json
-from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
+from harness.wire.codec import HttpCodec, WireError, holds_nothing, http_post, no_answer
 from harness.wire.datatypes import DATATYPES
 from harness.wire.failure_text import failure_of
 from harness.wire.http.open_inference import as_rows, flat_numbers
@@ -71,7 +71,7 @@ class TfServingCodec(HttpCodec):
             raise no_answer(body, f"no {self._output}") from error
         if (said := failure_of(document)) is not None:
             raise WireError(said)
-        if not found:
+        if not isinstance(found, dict | list) or holds_nothing(found):
             raise no_answer(body, f"no {self._output}")
 
 

@@ -325,3 +325,40 @@ def test_binary_data_that_are_cut_short_or_hold_no_number_are_no_answer(body):
 )
 def test_binary_data_that_are_whole_are_an_answer(body):
     make_codec("v2-binary", URL, META).require_answer(body)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body"),
+    [
+        ("tfs", b'{"predictions":[null]}'),
+        ("tfs", b'{"predictions":[[]]}'),
+        ("tfs", b'{"predictions":[{"y":null}]}'),
+        ("tfs", b'{"predictions":"busy"}'),
+        ("json:/p?take=outputs.0", b'{"outputs":[[null]]}'),
+        ("json:/p?take=outputs.0", b'{"outputs":[[[]]]}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"FP32","shape":[1,1000],"data":[1]}]}'),
+    ],
+)
+def test_an_answer_of_nulls_or_of_too_few_numbers_is_none(protocol, body):
+    with pytest.raises(WireError, match="body is"):
+        make_codec(protocol, URL, META).require_answer(body)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_answer"),
+    [
+        ({"raw_output_contents": [b"\0" * 8]}, True),
+        ({"raw_output_contents": [b"\0" * 4]}, False),
+        ({"raw_output_contents": [NAN]}, False),
+        ({}, False),
+    ],
+)
+def test_a_grpc_output_has_as_many_numbers_as_its_shape_says(more, is_answer):
+    output = {"name": "y", "datatype": "FP32", "shape": [1, 2]}
+    body = message("ModelInferResponse")(outputs=[output], **more).SerializeToString()
+    codec = make_codec("grpc", parse_url("grpc://127.0.0.1:1"), META)
+    if is_answer:
+        codec.require_answer(body)
+    else:
+        with pytest.raises(WireError):
+            codec.require_answer(body)

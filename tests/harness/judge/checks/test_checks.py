@@ -20,7 +20,8 @@ from evidence_of import (
     summarise_trial,
 )
 
-from harness.judge.checks import judge_point
+from harness.judge.checks import case, judge_point, point
+from harness.judge.checks.steadiness import UNSTEADY
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Latency
 from harness.plan.arrivals import Closed, Constant, Gamma, Poisson, Stage, Stages, Users, UserStage
@@ -398,6 +399,35 @@ def test_too_few_samples_says_how_many_more():
     assert finding.text.startswith("p99 has only a lower bound")
     assert finding.data["needed"] == point.response.at(0.99).needed
     assert "--seconds" in finding.remedy
+
+
+def test_a_bound_that_decides_the_objective_is_no_doubt():
+    (bound,) = point.too_few_samples(point_of(tail=msgspec.structs.replace(quantile_of(30, 29), needed=100)))
+    assert bound.verdict is V.DEGRADED
+    for meets in (True, False):
+        decided = point_of(tail=msgspec.structs.replace(quantile_of(30, 29), needed=100), meets=meets)
+        assert [each.verdict for each in point.too_few_samples(decided)] == [V.VALID]
+
+
+@pytest.mark.parametrize(
+    ("off_by", "verdict"),
+    [
+        ((-0.06,), V.DEGRADED),  # more than the 5 % of the interval
+        ((-0.04,), V.VALID),
+        ((-0.06, 0.06), V.VALID),  # up here, down there: their mean is right
+        ((-0.06, -0.06), V.DEGRADED),
+        ((-0.12, None, None), V.VALID),  # 4 % over three repeats
+    ],
+)
+def test_a_change_that_the_interval_allows_for_is_a_note(off_by, verdict):
+    findings = [
+        () if each is None else (case.finding(UNSTEADY, V.DEGRADED, "It rose.", "", off_by=each),) for each in off_by
+    ]
+    trials = tuple(trial_of(1000, findings=each, repeat=number) for number, each in enumerate(findings))
+    metrics = msgspec.structs.replace(point_of(1000, half=50), trials=trials, repeats=len(trials))
+    (found,) = point.of_its_trials(metrics)
+    assert found.verdict is verdict
+    assert ("allows for that" in found.text) == (verdict is V.VALID)
 
 
 def test_repeats_that_disagree():

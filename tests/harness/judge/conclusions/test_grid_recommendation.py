@@ -131,6 +131,12 @@ def test_nobody_meets_the_objective():
     )
 
 
+def test_a_fast_point_that_misses_for_its_failures_says_so():
+    counts = Counts(scheduled=100, sent=100, ok=90, rejected=10)
+    point = point_of(1000, meets=False, tail=quantile_of(6.0, 5, 7), users=1, setting={}, counts=counts)
+    assert "; the lowest p99 is 6 ms, of the target at 1 user (10 % failed)." in sentence([point], SLO)
+
+
 def test_it_cannot_be_said():
     open_point = msgspec.structs.replace(point_of(1000, meets=None), slo_more_seconds=42.0)
     found = recommend_from_grid([open_point], SLO)

@@ -90,6 +90,14 @@ def test_the_ups_and_downs_of_a_queue_are_steady(rho, count):
     assert np.mean([find_steady_state(each).start != 0 for each in windows]) <= 0.1
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_server_that_pauses_now_and_then_is_steady(seed):
+    # As one that collects garbage: every tenth window has half of the throughput, and the last one hardly any.
+    windows = 1 + noise(seed, 120) - 0.5 * (np.arange(120) % 10 == 7)
+    windows[-1] = 0.18
+    assert find_steady_state(windows).start == 0
+
+
 def test_too_short_to_say():
     assert find_steady_state(np.ones(19)) is None
     assert find_steady_state(np.zeros(50)) is None
