@@ -60,6 +60,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     rows_written: int
     recorder_error: str | None = None
     resent: int = 0  # sent again because the idle connection had been closed; counted once in `sent`
+    unasked: int = 0  # times that bytes came which no request had asked for; each ended its connection
     reconnects: int = 0  # connections that were opened again, which took `reconnect_ns` in all
     reconnect_ns: int = 0
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute; None: none is checked

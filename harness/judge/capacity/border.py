@@ -119,9 +119,10 @@ def upper_branch(trials: Sequence[RateTrial]) -> list[RateTrial]:
     rates = sorted({trial.rate_rps for trial in trials})
     excesses = [_excess([trial for trial in trials if trial.rate_rps == rate]) for rate in rates]
     start = 0.0
-    for rate, (share, error), (share_before, error_before) in zip(rates[1:], excesses[1:], excesses, strict=False):
-        if share_before > 0.0 > share and share_before - share > SURE * math.hypot(error, error_before):
-            start = rate
+    for place, (share, error) in enumerate(excesses):
+        kept = [later for later in range(place + 1, len(rates)) if excesses[later][0] < 0.0 < share]
+        if any(share - excesses[later][0] > SURE * math.hypot(error, excesses[later][1]) for later in kept):
+            start = rates[kept[0]]
     return [trial for trial in trials if trial.rate_rps >= start]
 
 

@@ -69,6 +69,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     service.server_timing,
     service.disbelieved,
     service.closed,
+    service.unasked,
     streams.unstreamed,
     streams.undercounted,
     streams.off_length,

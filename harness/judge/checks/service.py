@@ -38,6 +38,7 @@ CACHED = FindingKind("cached", "Responses came from a cache")
 SLOW_FIRST = FindingKind("slow_first", "First requests were slower")
 SERVER_TIMING = FindingKind("server_timing", "The server\u2019s own durations are too long")
 CLOSED = FindingKind("closed", "The server closes its connections")
+UNASKED = FindingKind("unasked", "The server sent bytes that nobody asked for")
 DISBELIEVED = FindingKind("disbelieved", "The server reported what cannot be true")
 
 
@@ -152,7 +153,7 @@ def disbelieved(case: TrialCase) -> Finding | None:
 
 def closed(case: TrialCase) -> Finding | None:
     """Most good responses came over a new connection, because the server closes each after a response."""
-    reports = [report for report in case.data.reports if len(report.servers) < 2]
+    reports = [report for report in case.data.reports if len(report.servers) < 2 and not report.unasked]
     sent, ok, again = (sum(getattr(report, name) for report in reports) for name in ("sent", "ok", "reconnects"))
     if 2 * min(ok, again) <= sent:
         return None
@@ -163,6 +164,20 @@ def closed(case: TrialCase) -> Finding | None:
     )
     remedy = "Keep connections open there (HTTP/1.1 without `Connection: close`), unless real clients connect anew too."
     return finding(CLOSED, Verdict.VALID, text, remedy, connect_ms=took_ms, share=again / sent)
+
+
+def unasked(case: TrialCase) -> Finding | None:
+    """Bytes came that no request had asked for, such as a second response to the request before."""
+    count = sum(report.unasked for report in case.data.reports)
+    if not count:
+        return None
+    text = (
+        f"Bytes that nobody asked for came {grouped(count)} times over open connections, such as a second response: "
+        "other responses before them may answer an earlier request than the one they are counted for. Users to whom "
+        "it happened had a new connection for each further request."
+    )
+    remedy = "Let the server respond once to each request, with as many bytes as its Content-Length says."
+    return finding(UNASKED, Verdict.DEGRADED, text, remedy, count=count)
 
 
 def slow_first(case: TrialCase) -> Finding | None:

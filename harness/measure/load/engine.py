@@ -311,6 +311,10 @@ class Engine:
         """Count a request that was sent again."""
         self._ledger.resent += 1
 
+    def on_unasked(self) -> None:
+        """Count bytes that no request asked for."""
+        self._ledger.unasked += 1
+
     def on_reconnect(self, took_ns: int) -> None:
         """Count a connection that was opened again."""
         self._ledger.reconnects += 1

@@ -63,7 +63,7 @@ class Ledger:
         self.worker = worker
         self.scheduled = 0
         self.sent = 0
-        self.resent = 0
+        self.resent = self.unasked = 0
         self.reconnects = self.reconnect_ns = 0
         self.checked = 0
         self.ended = [0] * len(Outcome)  # by outcome

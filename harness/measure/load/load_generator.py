@@ -182,6 +182,7 @@ class Load:
             rows_written=self.recorder.rows_written,
             recorder_error=self.recorder.error,
             resent=ledger.resent,
+            unasked=ledger.unasked,
             reconnects=ledger.reconnects,
             reconnect_ns=ledger.reconnect_ns,
             checked=ledger.checked,

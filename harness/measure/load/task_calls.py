@@ -110,6 +110,10 @@ class Caller:
         """Count a request that was sent again."""
         self._engine.on_resend()
 
+    def on_unasked(self) -> None:
+        """Count bytes that no request asked for."""
+        self._engine.on_unasked()
+
     def on_reconnect(self, took_ns: int) -> None:
         """Count a connection that was opened again."""
         self._engine.on_reconnect(took_ns)

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from harness.wire.failure_text import quoted
+from harness.wire.failure_text import body_text, quoted
 
 if TYPE_CHECKING:
     from harness.wire.grpc.header_blocks import Headers
@@ -42,10 +42,21 @@ _CODE_OF_RESET = {7: Code.UNAVAILABLE, 8: Code.CANCELLED, 11: Code.RESOURCE_EXHA
 def status_in(headers: Headers) -> tuple[int, str]:
     """Code and text of a response, by the headers that end it."""
     text = headers.get(b"grpc-status", b"")
-    if not text.isdigit() or len(text) > 2 or int(text) >= len(Code):
+    if not text:
         return Code.UNKNOWN, "the response has no status"
-    detail = unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace")
-    return int(text), quoted(detail)
+    detail = quoted(unquote(headers.get(b"grpc-message", b"").decode("latin-1"), errors="replace"))
+    if not text.isdigit() or len(text) > 2 or int(text) >= len(Code):
+        unknown = f"the unknown status {quoted(text.decode('latin-1'))}"
+        return Code.UNKNOWN, f"{unknown}: {detail}" if detail else unknown
+    return int(text), detail
+
+
+def without_status(content_type: bytes, body: bytes) -> tuple[int, str]:
+    """The same of a response that ends with its body, which is quoted where it is none of gRPC."""
+    kind = content_type.decode("latin-1")
+    if kind.startswith("application/grpc"):
+        return Code.UNKNOWN, "the response ends without a status"
+    return Code.UNKNOWN, f"no gRPC, but {quoted(kind) or 'of no type'}: {body_text(body) or 'an empty body'}"
 
 
 def not_grpc(status: bytes) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.wire.grpc.call_status import Code, not_grpc, of_reset, status_in
+from harness.wire.grpc.call_status import Code, not_grpc, of_reset, status_in, without_status
 from harness.wire.grpc.header_blocks import MAX_BLOCK_BYTES, Http2Error, encode_block
 
 if TYPE_CHECKING:
@@ -77,7 +77,17 @@ class UnaryCalls:
     """
 
     __slots__ = (
-        *("_block", "_blocks", "_call_window", "_code", "_detail", "_headers_seen", "_held", "_initial_window"),
+        *(
+            "_block",
+            "_blocks",
+            "_call_window",
+            "_code",
+            "_detail",
+            "_headers_seen",
+            "_held",
+            "_initial_window",
+            "_kind",
+        ),
         *("_message", "_open", "_received_bytes", "_size", "_stream", "_timing", "_unsent", "_window"),
         *("answering", "closing", "output"),
     )
@@ -99,6 +109,7 @@ class UnaryCalls:
         self._size = 0
         self._timing = b""
         self._headers_seen = False
+        self._kind = b""  # what `content-type` of the response declares
 
     def call(self, request: bytes) -> bytes:
         """The bytes to send for `request`, as far as the server's windows allow; the rest is in `output` later."""
@@ -165,7 +176,7 @@ class UnaryCalls:
         self._message.append(_unpadded(flags, payload))
         if self._size > MAX_MESSAGE_BYTES:
             raise Http2Error(f"the response is longer than {MAX_MESSAGE_BYTES} bytes")
-        return self._end(Code.UNKNOWN, "the response ends without a status") if flags & _END_STREAM else None
+        return self._end(*without_status(self._kind, b"".join(self._message))) if flags & _END_STREAM else None
 
     def _on_headers(self, flags: int, payload: bytes) -> UnaryResponse | None:
         self.answering = True
@@ -191,6 +202,7 @@ class UnaryCalls:
             if status.startswith(b"1"):
                 return None  # informational; the response itself is still to come
             self._headers_seen = True
+            self._kind = headers.get(b"content-type", b"")
             if status != b"200":
                 return self._end(*not_grpc(status))
         return self._end(*status_in(headers)) if last else None

@@ -8,7 +8,7 @@ import orjson
 
 from harness.errors import UserError
 from harness.wire.codec import WireError
-from harness.wire.failure_text import quoted
+from harness.wire.failure_text import failure_of, quoted
 from harness.wire.grpc.call import call_of
 from harness.wire.grpc.service_description import document_of, unary_method
 from harness.wire.own.own_request import GRPC_METHOD
@@ -44,8 +44,11 @@ class OwnServiceCodec:
         raise WireError("messages of a service of the user's own are not read as numbers")
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where the body is no message of the method."""
-        self._parsed(body)
+        """Raises WireError where the body is no message of the method, or one whose fields report a failure."""
+        document = document_of(self._parsed(body))
+        said = failure_of(document) if document else None  # an empty message may be the whole answer
+        if said is not None:
+            raise WireError(said)
 
     def readable(self, body: bytes) -> bytes:
         """The response as JSON, with the names that its fields have in the `.proto`. Raises WireError."""

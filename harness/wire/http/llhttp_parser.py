@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import httptools
 
+from harness.wire.failure_text import quoted
 from harness.wire.http.retry_after import in_seconds
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ MAX_BODY_BYTES = 256 << 20
 MAX_HEADERS = 4096
 MAX_INFORMATIONAL = 100
 COMPRESSED = (b"gzip", b"x-gzip", b"deflate")
+NO_BODY = (204, 304)  # statuses of responses without a body
+NOT_ASKED_FOR = "the request did not ask for it"
+_PLAIN_CODINGS = (b"", b"identity", b"chunked")
 REFUSED = 400  # statuses from here on
 CUT_SHORT = "the connection was closed in the middle of a response"
 
@@ -108,7 +112,6 @@ class LlhttpParser:
             raise HttpError(f"not an HTTP response: {error}") from error
         # The response is whole; the bytes after it are not HTTP, so the connection cannot be used any further.
         self._done.append(self._done.pop()._replace(keep_alive=False))
-        self._open = False
 
     def eof(self) -> HttpResponse | None:
         """The server sent its last byte, which may complete a response. Raises HttpError."""
@@ -149,8 +152,12 @@ class LlhttpParser:
         raise self._failure
 
     def on_headers_complete(self) -> None:
-        """The body follows."""
+        """The body follows. Raises HttpError."""
         self._in_body = True
+        codings = self._header(b"transfer-encoding").lower().replace(b" ", b"").split(b",")
+        unasked = next((coding for coding in codings if coding not in _PLAIN_CODINGS), None)
+        if unasked is not None:
+            self._fail(f"the response has the transfer coding {quoted(unasked.decode('latin-1'))}; {NOT_ASKED_FOR}")
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body. Raises HttpError."""
@@ -185,7 +192,10 @@ class LlhttpParser:
 
     def _content(self) -> bytes:
         """The body of the whole response. Raises HttpError."""
-        return _decompressed(b"".join(self._body), self._header(b"content-encoding"))
+        body = b"".join(self._body)
+        if not body and self._parser.get_status_code() in NO_BODY:
+            return body
+        return _decompressed(body, self._header(b"content-encoding"))
 
     def _header(self, name: bytes) -> bytes:
         return b", ".join(value for header, value in self._headers if header == name)
@@ -195,15 +205,19 @@ def _decompressed(body: bytes, encoding: bytes) -> bytes:
     if encoding.lower() in (b"", b"identity"):
         return body
     if encoding.lower() not in COMPRESSED:
-        raise HttpError(f"the response is encoded as {encoding[:40].decode('latin-1')}, which was not asked for")
-    try:
-        inflater = inflater_of(encoding)
-        plain = inflater.decompress(body, MAX_BODY_BYTES)
-    except zlib.error as error:
-        raise HttpError(f"the compressed body of the response is damaged: {error}") from error
-    if not inflater.eof:
-        raise HttpError("the compressed body of the response is cut short or too long")
-    return plain
+        raise HttpError(f"the response is encoded as {quoted(encoding.decode('latin-1'))}; {NOT_ASKED_FOR}")
+    plain = bytearray()
+    while True:  # a body of gzip may have several members (RFC 1952, section 2.2)
+        try:
+            inflater = inflater_of(encoding)
+            plain += inflater.decompress(body, MAX_BODY_BYTES - len(plain) + 1)
+        except zlib.error as error:
+            raise HttpError(f"the compressed body of the response is damaged: {error}") from error
+        if not inflater.eof or len(plain) > MAX_BODY_BYTES:
+            raise HttpError("the compressed body of the response is cut short or too long")
+        body = inflater.unused_data
+        if not body:
+            return bytes(plain)
 
 
 def inflater_of(encoding: bytes) -> zlib._Decompress:

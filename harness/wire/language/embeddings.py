@@ -38,7 +38,7 @@ class EmbeddingCodec(ItemCodec):
 
 class _Embedding(msgspec.Struct):
     embedding: list[float] | str
-    index: int = 0
+    index: int | None = None  # None: the vectors are in the order of the texts
 
 
 class _Usage(msgspec.Struct):
@@ -70,8 +70,11 @@ class EmbeddingResponse(ItemResponse):
             raise no_event(body, "list of embeddings") from error
         if read.usage is not None and read.usage.prompt_tokens is not None:
             self.prompt_tokens = self._tokens("prompt_tokens", read.usage.prompt_tokens)
-        in_order = sorted(read.data, key=lambda each: each.index)
-        self.vectors = [_vector(each.embedding) for each in in_order]
+        places = [at if each.index is None else each.index for at, each in enumerate(read.data)]
+        if sorted(places) != list(range(len(places))):
+            raise StreamError("the embeddings do not hold one vector for each text: their indices have gaps or repeat")
+        in_order = sorted(zip(places, read.data, strict=True), key=lambda placed: placed[0])
+        self.vectors = [_vector(each.embedding) for _, each in in_order]
         if len({vector.size for vector in self.vectors}) > 1:
             raise StreamError("the embeddings of one response differ in size")
         return len(self.vectors)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.wire.language.item_response import ItemCodec, ItemResponse
-from harness.wire.language.output_stream import StreamError, no_event
+from harness.wire.language.output_stream import ABSENT, StreamError, no_event
 from harness.wire.protocol import Transport, WireProtocol
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class RerankCodec(ItemCodec):
         """The reader of the next response."""
         return RerankResponse()
 
+    def _counts(self, messages: int) -> tuple[int, int]:
+        documents = max(1, messages - 1)
+        wanted = self.options.extra_body.get("top_n")
+        return documents, min(wanted, documents) if type(wanted) is int and wanted > 0 else documents
+
     def _content(self, messages: Sequence[Message]) -> dict[str, object]:
         query, *documents = (message["content"] for message in messages)
         return {"query": query, "documents": documents or [query]}
@@ -54,7 +59,7 @@ _LIST_DECODER = msgspec.json.Decoder(list[_Result])  # TEI
 
 
 class RerankResponse(ItemResponse):
-    """One response of `/rerank`: each document once, with a finite score."""
+    """One response of `/rerank`: each document once, with a finite score; the best ones only where `top_n` says so."""
 
     __slots__ = ("scores",)
 
@@ -74,7 +79,9 @@ class RerankResponse(ItemResponse):
         scores = [result.score if result.relevance_score is None else result.relevance_score for result in read.results]
         if not all(score is not None and math.isfinite(score) for score in scores):
             raise StreamError("a document has no score")
-        if sorted(result.index for result in read.results) != list(range(len(read.results))):
+        places = {result.index for result in read.results}
+        documents = len(scores) if self.items == ABSENT else self.items
+        if len(places) < len(scores) or not places <= set(range(documents)):
             raise StreamError("the ranking does not hold each document once")
         in_order = sorted(zip((result.index for result in read.results), scores, strict=True))
         self.scores = [score for _, score in in_order]

@@ -61,6 +61,11 @@ class TextCodec(HttpCodec):
     def new_stream(self) -> OutputStream:
         """The reader of the next response."""
 
+    def stream_for(self, messages: Sequence[Message]) -> OutputStream:
+        """The reader of the response to a request with these messages."""
+        del messages
+        return self.new_stream()
+
     @abstractmethod
     def _content(self, messages: Sequence[Message]) -> dict[str, object]:
         """The fields that hold the texts."""

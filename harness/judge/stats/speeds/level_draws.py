@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from harness.judge.stats.speeds.point_speeds import Floats, Look
 
-NOISE_DF = 0.5  # of the expectation PRIOR_NOISE: less than PRIOR_NOISE_DF: a wrong one would give false certainty
+NOISE_DF = 0.1  # of the expectation PRIOR_NOISE: hardly any, or a noisier machine would get false certainty
 WIDTH, WIDTH_SPREAD = 0.25, 0.8  # of the lowest to the highest level: median, and deviation of its logarithm
 WIDER = np.geomspace(1e-4, 10.0, 60)  # how far the ends may lie beyond the levels, together
-CHAINS, BURN_IN, KEPT = 100, 15, 10  # independent chains, and passes of each
+CHAINS, BURN_IN, KEPT = 100, 30, 10  # independent chains, and passes of each
 ANYWHERE = 10.0  # deviation of a point without a trial: that of anywhere between the ends
 
 

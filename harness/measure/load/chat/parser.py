@@ -196,12 +196,17 @@ class StreamParser(LlhttpParser):
 
     def _plain(self, data: bytes) -> bytes:
         """A compressed piece of the body, decompressed. Raises HttpError."""
-        try:
-            plain = self._inflater.decompress(data, MAX_INFLATED_BYTES) if self._inflater else data
-        except zlib.error as error:
-            raise HttpError(f"the compressed body of the response is damaged: {error}") from error
-        if self._inflater and self._inflater.unconsumed_tail:
-            raise HttpError(f"a piece of the compressed stream is longer than {MAX_INFLATED_BYTES} bytes")
+        plain = b""
+        while data and (inflater := self._inflater):
+            if inflater.eof:  # the next member of gzip
+                self._inflater = inflater = inflater_of(self._header(b"content-encoding"))
+            try:
+                plain += inflater.decompress(data, MAX_INFLATED_BYTES - len(plain) + 1)
+            except zlib.error as error:
+                raise HttpError(f"the compressed body of the response is damaged: {error}") from error
+            if inflater.unconsumed_tail or len(plain) > MAX_INFLATED_BYTES:
+                raise HttpError(f"a piece of the compressed stream is longer than {MAX_INFLATED_BYTES} bytes")
+            data = inflater.unused_data
         return plain
 
     def _content(self) -> bytes:

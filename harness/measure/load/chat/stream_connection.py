@@ -26,7 +26,7 @@ class StreamConnection(Connection):
     """Sends the turns of one conversation after the other; a turn that fails ends its conversation."""
 
     edge_triggered = False  # a response comes in many pieces: reading until EAGAIN would double the calls
-    __slots__ = ("_addresses", "_codec", "_conversation", "_is_reusable", "_leave_after", "_openings", "stream", "turn")
+    __slots__ = ("_addresses", "_codec", "_conversation", "_leave_after", "_openings", "stream", "turn")
     _parser: StreamParser
 
     def __init__(
@@ -43,7 +43,6 @@ class StreamConnection(Connection):
         self.stream: OutputStream = codec.new_stream()
         self.turn = Turn([], ABSENT, ABSENT, opening=False)
         self._leave_after = ABSENT  # pieces, after which the user hangs up
-        self._is_reusable = True  # the server has not closed this connection after a whole response
         self._addresses = addresses
         super().__init__(addresses[0], listener, {}, user)
         self.reads_ahead = True
@@ -62,7 +61,7 @@ class StreamConnection(Connection):
             self._turn_to(conversation)
         self.payload = self.turn.payload
         self._leave_after = conversation.source.pieces_before(self.turn)
-        self.stream = self._codec.new_stream()
+        self.stream = self._codec.stream_for(self.turn.messages)
         super().begin(request, due_ns)
 
     def _turn_to(self, conversation: Conversation) -> None:
@@ -123,7 +122,7 @@ class StreamConnection(Connection):
                 return
         if self.stream.instants_ns:  # the parser looks at the clock later than `receive`
             now_ns = max(now_ns, self.stream.instants_ns[-1])
-        super()._finish(response if self._is_reusable else response._replace(keep_alive=False), now_ns)
+        super()._finish(response, now_ns)
 
     def _lost(self, text: str) -> None:
         self._is_reusable = self._is_reusable and not self._may_resend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import select
 import socket
 import ssl
@@ -29,6 +30,8 @@ CHUNK_BYTES = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
 MOST_READS = 8  # in a row, from one connection
 CLOSED_SILENTLY = "the server closed the connection without a response"
+MAY_BE_ANOTHERS = "more than one response came: this one may answer an earlier request"
+_TIMEOUT_NOTICE = re.compile(rb"HTTP/1\.[01] 408\b")
 # Edge-triggered epoll saves one look-up in the kernel per response. The handler must read until EAGAIN; EOF is reported
 # together with the last bytes.
 AT_EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -100,6 +103,9 @@ class ConnectionListener(Protocol):
     def on_resend(self) -> None:
         """A request is sent again, because the idle connection turned out to be closed."""
 
+    def on_unasked(self) -> None:
+        """The server has sent bytes that no request asked for, such as a second response."""
+
     def on_reconnect(self, took_ns: int) -> None:
         """The connection is open again after that time, because it was lost, or closed after a response."""
 
@@ -114,9 +120,10 @@ class Connection:
         "_ends",
         "_heads",
         "_idle_since_ns",
+        "_is_reusable",
         "_listener",
         "_may_resend",
-        "_opened",
+        "_opened_ns",
         "_parser",
         "_put",
         "_reading",
@@ -151,10 +158,11 @@ class Connection:
         self._socket: RawSocket | TlsSocket | None = None
         self._unsent: memoryview | None = None
         self._may_resend = False
-        self._opened = False  # at any time so far
+        self._opened_ns = ABSENT  # the start of the request for which it was opened last
+        self._is_reusable = True  # after a response, as far as the server says so, and has kept to it so far
         self.reads_ahead = False  # `read` reads what arrives; `take` takes it in once all that has arrived is read
         self._resends_when_reused = False  # only after a long idle time: else the server fails the request by closing
-        self._ends = False  # the server has announced that it sends no more
+        self._ends = False  # no more responses come: the server has announced it, or is not believed
         self._reading = select.EPOLLIN  # the events to poll for while a response is awaited
         self._idle_since_ns = 0
         self.fd = -1
@@ -261,18 +269,26 @@ class Connection:
         self._listener.watch(self, self._reading)
 
     def _finish(self, response: HttpResponse, now_ns: int) -> None:
-        if response.keep_alive and self.state == AWAITING and not (self._ends or self._parser.started):
+        unasked = self._parser.started
+        if response.keep_alive and self.state == AWAITING and not (self._ends or unasked):
             self.state = IDLE
             self._idle_since_ns = now_ns
         else:
             # The server closes, has responded before all was sent, or has sent unexpected bytes after the response.
             self.close()
+        if unasked:
+            self._distrust()
+            if self.started_ns != self._opened_ns:
+                self._listener.on_failure(self, Outcome.ERROR, MAY_BE_ANOTHERS)
+                return
         self._listener.on_response(self, response, now_ns)
 
     def on_event(self, events: int) -> None:
         """Handle an event other than bytes of an awaited response (which `receive` handles)."""
         self._ends = self._ends or bool(events & select.EPOLLRDHUP)
         if self.state == IDLE:
+            if events & select.EPOLLIN and self._is_sent_unasked():
+                self._distrust()
             self.close()  # the server has closed it, or sends unexpected bytes
         elif self.state == CONNECTING:
             self._connected()
@@ -281,6 +297,19 @@ class Connection:
                 self.receive_more()
         else:
             self._send_rest()
+
+    def _is_sent_unasked(self) -> bool:
+        """Whether an idle server sends more than blank lines and the 408 with which it may take its leave."""
+        try:
+            data = self._recv(CHUNK_BYTES)
+        except OSError:
+            return False
+        return bool(data.strip()) and not _TIMEOUT_NOTICE.match(data)
+
+    def _distrust(self) -> None:
+        """From now on each request has a connection of its own, where no other response can be taken for its own."""
+        self._is_reusable = False
+        self._listener.on_unasked()
 
     def fail(self, outcome: Outcome, text: str) -> None:
         """End the request as a failure, and close."""
@@ -311,7 +340,7 @@ class Connection:
             self.fail(Outcome.ERROR, f"cannot connect: {error_text(error)}")
             return
         self.fd = sock.fileno()
-        self._ends = False
+        self._ends = not self._is_reusable
         self._reading = AT_EDGES if self.edge_triggered and isinstance(sock, RawSocket) else select.EPOLLIN
         plain = isinstance(sock, RawSocket) and self.user % STAMPED_USERS == 0
         self.stamps = StampedReceiver.of(sock) if plain and isinstance(sock, RawSocket) else None
@@ -328,9 +357,9 @@ class Connection:
         if isinstance(self._socket, TlsSocket) and not self._secured(self._socket):
             return
         self._listener.watch(self, self._reading)
-        if self._opened:
+        if self._opened_ns != ABSENT:
             self._listener.on_reconnect(monotonic_ns() - self.started_ns)
-        self._opened = True
+        self._opened_ns = self.started_ns
         self._send(self.started_ns)  # the time to connect is the server's, and no lateness of the load
 
     def _secured(self, sock: TlsSocket) -> bool:

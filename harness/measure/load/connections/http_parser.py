@@ -16,6 +16,7 @@ from harness.wire.http.llhttp_parser import (
     CUT_SHORT,
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
+    NO_BODY,
     REFUSED,
     HttpError,
     HttpResponse,
@@ -33,8 +34,8 @@ _CONNECTION = re.compile(rb"\r\nconnection:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _RETRY_AFTER = re.compile(rb"\r\nretry-after:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _DATE = re.compile(rb"\r\ndate:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n|$)")
 _TIMING = b"\r\nserver-timing:"
+_BLANK = b"\r\n"  # between responses it means nothing
 _TIMING_TITLE = b"\r\nServer-Timing:"
-_NO_BODY = (204, 304)
 
 
 class _Head(NamedTuple):
@@ -129,7 +130,7 @@ class ResponseParser:
         if size == stop:
             return _response((head.status, data[start:], timing, head.keep_alive, size, head.retry_after))
         if size > stop:
-            self._held = data[stop:]
+            self._held = data[stop:].lstrip(_BLANK)
             return _response((head.status, data[start:stop], timing, head.keep_alive, stop, head.retry_after))
         self._head, self._timing, self._body_start = head, timing, start
         self._chunks = [data[start:]]
@@ -156,7 +157,7 @@ class ResponseParser:
         body = b"".join(self._chunks)
         self._chunks = []
         if self.missing_bytes < 0:
-            self._held = body[self.missing_bytes :]
+            self._held = body[self.missing_bytes :].lstrip(_BLANK)
             body = body[: self.missing_bytes]
             self.missing_bytes = 0
         head = self._head
@@ -164,9 +165,12 @@ class ResponseParser:
         return HttpResponse(head.status, body, self._timing, head.keep_alive, size, head.retry_after)
 
     def _hold(self, data: bytes) -> HttpResponse | None:
-        """Keep the bytes of an unfinished head. Bytes that do not begin with `HTTP/1.1 ` go to llhttp at once."""
+        """Keep the bytes of an unfinished head.
+
+        Bytes that do not begin with `HTTP/1.1 `, and lines that end without CR, go to llhttp at once.
+        """
         start = data[:9]
-        if start != b"HTTP/1.1 "[: len(start)]:
+        if start != b"HTTP/1.1 "[: len(start)] or data.count(b"\n") != data.count(b"\r\n"):
             return self._feed_slow(data)
         if len(data) > MAX_HEAD_BYTES:
             raise HttpError(f"the head of the response is longer than {MAX_HEAD_BYTES} bytes")
@@ -205,7 +209,7 @@ def split_timing(head: bytes) -> tuple[bytes, bytes]:
         start = head.find(_TIMING_TITLE)
         if start < 0:
             return head, b""
-    stop = head.find(b"\r\n", start + 2)
+    stop = head.find(b"\n", start + 2) - 1  # a line that ends without CR leaves a head that llhttp must parse
     if stop < 0:
         return head[:start], head[start + len(_TIMING) :].strip()
     return head[:start] + head[stop:], head[start + len(_TIMING) : stop].strip()
@@ -218,7 +222,7 @@ def parse_head(head: bytes) -> _Head | None:
         return None
     status, headers = int(match[1]), match[2].lower()
     lengths = _LENGTH.findall(headers)
-    if len(lengths) != 1 or headers.count(b"\r\ncontent-length:") != 1 or status in _NO_BODY:
+    if len(lengths) != 1 or headers.count(b"\r\ncontent-length:") != 1 or status in NO_BODY:
         return None
     if any(name in headers for name in _ODD):
         return None

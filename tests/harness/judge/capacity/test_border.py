@@ -77,6 +77,19 @@ def test_low_rates_that_surely_break_the_limit_are_no_part_of_the_curve():
     assert find_border(trials).rate_rps.value == pytest.approx(1000.0, rel=0.01)
 
 
+def test_low_rates_are_no_part_of_the_curve_where_the_share_falls_in_small_steps():
+    # Shares of 6.4, 1.2, 0.63, 0.27 and 4.7 %; a step from 1.2 to 0.63 % is 1.6 standard errors, that from 6.4 % is 18.
+    counts = (
+        (2800.0, 900, 14_000),
+        (3300.0, 200, 16_500),
+        (3500.0, 110, 17_500),
+        (3700.0, 50, 18_500),
+        (3900.0, 920, 19_500),
+    )
+    trials = [RateTrial(rate, slow, total, 0.01, dependence=10.0) for rate, slow, total in counts]
+    assert [trial.rate_rps for trial in upper_branch(trials)] == [3500.0, 3700.0, 3900.0]
+
+
 def test_one_cluster_of_slow_responses_at_a_low_rate_proves_nothing():
     # 90 slow ones that are worth one: the rate above it, without any, may be worse all the same.
     trials = [

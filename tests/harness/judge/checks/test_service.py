@@ -250,6 +250,15 @@ def test_a_server_that_closes_each_connection_is_an_insight_with_its_cost():
     assert found(reconnects=data.num_rows // 2, reconnect_ns=MS) == []  # every other one, after an idle time
     assert found(reconnects=again, reconnect_ns=MS, ok=again // 4) == []  # connections were lost by failures
     assert found(reconnects=again, reconnect_ns=MS, servers=("a", "b")) == []  # conversations change the server
+    assert found(reconnects=again, reconnect_ns=MS, unasked=4) == []  # the load closes them
+
+
+def test_bytes_that_nobody_asked_for_are_a_finding():
+    data = closed_loop()
+    trial = summarise_trial(evidence_of(data, reports=(report_of(data, 10, unasked=2),)), SLO)
+    (found,) = trial.findings
+    assert (found.kind, found.verdict, found.data["count"]) == ("unasked", V.DEGRADED, 2)
+    assert "came 2 times" in found.text
 
 
 def test_a_good_server_has_none_of_these():

@@ -238,7 +238,49 @@ def test_what_comes_behind_a_large_answer_is_not_the_next_one(serve, bench, answ
     ran.turn_until(lambda: sum(ran.load.ledger.ended) >= 3)
     _, report = ran.finish()
     assert (report.ok, report.wrong, report.error) == (report.sent, 0, 0), report.errors
-    assert server.connections == 2
+    assert report.unasked == 1
+    assert server.connections == report.sent  # one for each request, once the server has sent what nobody asked for
+
+
+def test_a_second_response_is_counted_and_answers_no_other_request(serve, bench, answer):
+    """The server sends each response twice; where both come together on a used connection, neither is believed."""
+
+    def script(number, request, connection):
+        once = answer.right(request)
+        return once + once if number else once
+
+    server = serve(script)
+    rows, report = bench(server.url).run(5)
+    assert of(rows, "outcome") == [Outcome.OK, Outcome.ERROR, *[Outcome.OK] * (len(rows) - 2)]
+    assert report.errors == {connection_module.MAY_BE_ANOTHERS: 1}
+    assert (report.unasked, server.connections) == (report.sent - 1, report.sent - 1)
+
+
+@pytest.mark.parametrize(
+    ("late", "counted"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOLD", 1),
+        (b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", 0),
+        (b"\r\n", 0),
+    ],
+    ids=["a response", "a farewell", "a blank line"],
+)
+def test_bytes_over_an_idle_connection_count_unless_they_take_leave(serve, bench, answer, late, counted):
+    connections = []
+
+    def script(number, request, connection):
+        connections.append(connection)
+        return answer.right(request)
+
+    server = serve(script)
+    ran = bench(server.url, arrivals=Closed(users=1, think_time_s=0.2))
+    ran.load.begin_phases(time.monotonic_ns())
+    ran.load.loop.add_user()
+    ran.turn_until(lambda: sum(ran.load.ledger.ended) == 1)
+    connections[0].sendall(late)
+    ran.turn_until(lambda: sum(ran.load.ledger.ended) == 2)
+    _, report = ran.finish()
+    assert (report.ok, report.unasked, server.connections) == (report.sent, counted, 2)
 
 
 def test_a_silent_server_is_a_timeout_and_the_connection_is_new_afterwards(serve, bench, answer):

@@ -205,3 +205,18 @@ def test_no_frames_can_do_more_than_fail_a_call(parts):
             calls.feed(frame(*part))
     except Http2Error:
         pass
+
+
+def test_a_web_page_over_http2_is_quoted_with_its_type():
+    page = b"<html><title>Sign in</title></html>"
+    head = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200"), (b"content-type", b"text/html; charset=utf-8")))
+    reply = called().feed(head + frame(DATA, END_STREAM, 1, page))
+    assert (reply.code, reply.detail) == (Code.UNKNOWN, "no gRPC, but text/html; charset=utf-8: Sign in")
+    bare = frame(HEADERS, END_HEADERS, 1, block((b":status", b"200")))
+    assert called().feed(bare + frame(DATA, END_STREAM, 1, b"")).detail == "no gRPC, but of no type: an empty body"
+
+
+def test_an_unknown_status_is_named():
+    assert called().feed(answer(1, b"answer", b"17"))[:3] == (Code.UNKNOWN, b"", "the unknown status 17")
+    said = called().feed(answer(1, b"answer", b"17", (b"grpc-message", b"too%20hot")))
+    assert said.detail == "the unknown status 17: too hot"

@@ -175,6 +175,45 @@ def test_a_ranking_in_two_forms():
     assert read("rerank", b'[{"index": 0, "score": 0.5}]').result_count == 1
 
 
+def answered(protocol, texts, body, **options):
+    codec = codec_of(protocol, **options)
+    stream = codec.stream_for([{"role": "user", "content": "a text"}] * codec.message_count(texts))
+    stream.document(body, 9)
+    return stream.result_count
+
+
+def ranked(*documents):
+    return json.dumps({"results": [{"index": at, "relevance_score": 0.5} for at in documents]}).encode()
+
+
+def test_there_is_a_result_for_each_text():
+    assert answered("openai-embeddings", 3, embeddings([1], [2], [3])) == 3
+    with pytest.raises(StreamError, match="holds 1 results where 3 were asked for"):
+        answered("openai-embeddings", 3, embeddings([1]))
+    assert answered("rerank", 3, ranked(2, 0, 1)) == 3
+    with pytest.raises(StreamError, match="holds 2 results where 3 were asked for"):
+        answered("rerank", 3, ranked(1, 0))
+
+
+def test_a_ranking_may_leave_out_what_top_n_does_not_ask_for():
+    assert answered("rerank", 8, ranked(7, 3), extra_body={"top_n": 2}) == 2
+    assert answered("rerank", 2, ranked(1, 0), extra_body={"top_n": 5}) == 2
+    for wrong in (ranked(7, 8), ranked(3, 3), ranked(-1, 0)):
+        with pytest.raises(StreamError, match="each document once"):
+            answered("rerank", 8, wrong, extra_body={"top_n": 2})
+
+
+@pytest.mark.parametrize("indices", [(0, 0), (5, 9), (1, 2), (-1, 0)])
+def test_each_vector_has_the_place_of_its_text(indices):
+    data = [{"index": index, "embedding": [1]} for index in indices]
+    with pytest.raises(StreamError, match="gaps or repeat"):
+        answered("openai-embeddings", 2, json.dumps({"data": data}).encode())
+
+
+def test_vectors_without_an_index_are_in_order():
+    assert answered("openai-embeddings", 2, b'{"data": [{"embedding": [1]}, {"embedding": [2]}]}') == 2
+
+
 @pytest.mark.parametrize(
     ("protocol", "body", "words"),
     [

@@ -1,5 +1,6 @@
 """A stream is the same whatever the sizes of the reads, chunks and pieces that it comes in."""
 
+import gzip
 import itertools
 import json
 from types import SimpleNamespace
@@ -166,3 +167,11 @@ def test_bytes_of_a_piece_that_are_no_json_end_the_stream():
         assert not parser.takes_piece(frame, 5)
         with pytest.raises(HttpError, match="no chat completion chunk"):
             parser.feed(frame)
+
+
+def test_a_compressed_stream_may_have_several_gzip_members():
+    first, last = (gzip.compress(part) for part in (FORMS["openai"][0]("Hello"), ENDS["openai"]))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+    raw = head + b"Content-Length: %d\r\n\r\n%b" % (len(first + last), first + last)
+    for reads in ([raw], [raw[at : at + 1] for at in range(len(raw))], [raw[: -len(last)], raw[-len(last) :]]):
+        assert read("openai", reads)[0] == "Hello"

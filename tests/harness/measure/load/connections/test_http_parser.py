@@ -230,6 +230,46 @@ def test_the_bound_on_a_compressed_body_holds_for_the_plain_one(monkeypatch):
             )
 
 
+def compressed(body, encoding=b"gzip", status=b"200 OK"):
+    head = b"HTTP/1.1 %b\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, encoding, len(body)) + body
+
+
+def test_a_body_of_several_gzip_members_is_read_to_its_end(monkeypatch):
+    members = [gzip.compress(part) for part in (b'{"label": ', b"", b'"cat"}')]
+    assert parsed([compressed(b"".join(members))])[0][0][:2] == (200, b'{"label": "cat"}')
+    for broken in (b"".join(members)[:-3], members[0] + b"rubbish"):
+        with pytest.raises(HttpError, match=r"cut short|damaged"):
+            parsed([compressed(broken)])
+    monkeypatch.setattr(llhttp_parser, "MAX_BODY_BYTES", 1000)
+    assert len(parsed([compressed(gzip.compress(b"0" * 500) * 2)])[0][0][1]) == 1000
+    with pytest.raises(HttpError, match="too long"):
+        parsed([compressed(gzip.compress(b"0" * 501) * 2)])
+
+
+def test_a_response_without_a_body_is_whole_whatever_encoding_it_declares():
+    assert parsed([b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n"]) == ([(204, b"", b"", True)], False)
+    with pytest.raises(HttpError, match="cut short"):
+        parsed([compressed(b"")])  # nothing, compressed, is 20 bytes
+
+
+def test_a_transfer_coding_besides_chunks_is_refused_by_name():
+    packed = gzip.compress(b"yes")
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + chunked(packed, [])
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
+        with pytest.raises(HttpError, match="transfer coding gzip; the request did not ask for it"):
+            parsed(pieces)
+
+
+def test_a_head_whose_lines_end_without_cr_is_refused_at_once():
+    raw = b"HTTP/1.1 200 OK\nServer-Timing: queue;dur=1\nContent-Length: 3\n\nyes"
+    odd_line = raw.replace(b"\n", b"\r\n").replace(b"dur=1\r\n", b"dur=1\n")
+    for head in (raw, odd_line):
+        for pieces in ([head], [head[at : at + 1] for at in range(len(head))]):
+            with pytest.raises(HttpError, match=r"Missing expected (CR|LF)"):
+                parsed(pieces)
+
+
 def test_a_cut_answer_is_an_error_at_the_end():
     ok = b"HTTP/1.1 200 OK\r\n"
     for raw in (

@@ -28,7 +28,7 @@ import "google/protobuf/timestamp.proto";
 enum Kind { SHORT = 0; LONG = 1; }
 message Request { Word word = 1; int64 id = 2; }
 message Reply { Kind kind = 1; int64 id = 2; map<string, double> scores = 3; bytes raw = 4; optional int32 absent = 5;
-                repeated Word words = 6; google.protobuf.Timestamp at = 7; }
+                repeated Word words = 6; google.protobuf.Timestamp at = 7; string error = 8; }
 service Labels { rpc Label(Request) returns (Reply); rpc Watch(Request) returns (stream Reply); }
 """
 METHOD = "shop.Labels/Label"
@@ -56,6 +56,8 @@ def server(proto):
     def label(request, context):
         if not request.word.text:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a word has letters")
+        if request.word.text == "large":
+            return method.response(error="CUDA out of memory", id=13)
         kind = int(len(request.word.text) > 4)
         return method.response(kind=kind, id=request.id, scores={"long": 0.25}, raw=b"\x01", words=[request.word])
 
@@ -84,6 +86,7 @@ def test_a_message_becomes_a_document_with_the_names_of_its_fields(proto):
     message.words.add(text="x", weights=[0.5])
     assert document_of(message) == {
         "kind": "LONG", "id": 2**40, "scores": {"a": 0.5}, "raw": "AQI=", "words": [{"text": "x", "weights": [0.5]}],
+        "error": "",
     }  # fmt: skip
 
 
@@ -113,6 +116,12 @@ def test_a_reply_that_is_not_as_expected_is_wrong(server, bench, tmp_path):
     given = {"protocol": "grpc-method", "bank": str(tmp_path / "own.npz"), "expect": "$.kind = SHORT"}
     rows, report = bench(server.url, **given).run(5)
     assert report.wrong == len(rows)
+
+
+def test_a_reply_whose_fields_report_a_failure_is_an_error_in_its_words(server, bench, tmp_path):
+    bank_of(server, '{"word": {"text": "large"}}').save(tmp_path / "own.npz")
+    rows, report = bench(server.url, protocol="grpc-method", bank=str(tmp_path / "own.npz")).run(5)
+    assert (report.error, report.errors) == (len(rows), {"no answer: CUDA out of memory": len(rows)})
 
 
 def test_a_refused_call_is_quoted_before_the_load(server):

@@ -38,6 +38,7 @@ KINDS = {
     "timed": lambda response, _other: response.replace(b"OK\r\n", b"OK\r\nServer-Timing: queue;dur=0.5\r\n"),
     "dated": lambda response, _other: response.replace(b"OK\r\n", b"OK\r\nDate: Sat, 28 Nov 2026 19:15:35 GMT\r\n"),
 }
+NEVER_REUSED = ("with more behind", "twice", "a part and then the whole")  # each further request has a new connection
 
 
 def timed(response, number):
@@ -68,7 +69,8 @@ def odd_server(right, seed, carriers, dresses):
         if number > 40 and number % 37 == 0:
             connection.sendall(response[:60])
             return "close"
-        return KINDS[rng.choice(list(KINDS)) if number % 4 == 0 else "right"](response, before)
+        kinds = [kind for kind in KINDS if number >= 300 or kind not in NEVER_REUSED]
+        return KINDS[rng.choice(kinds) if number % 4 == 0 else "right"](response, before)
 
     return script
 
