@@ -73,6 +73,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}: {remedy}")
 
 
+def printable(text: str) -> str:
+    """`text`, in which control characters but tabs and line feeds are escaped: a terminal would obey a server's."""
+    return "".join(ascii(each)[1:-1] if _is_control(each) else each for each in text)
+
+
+def _is_control(character: str) -> bool:
+    return (character < " " and character not in "\t\n") or "\x7f" <= character <= "\x9f"
+
+
 def shortened(name: str) -> str:
     """The name, with its middle left out where it is very long."""
     half = LONGEST // 2
