@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -148,7 +149,7 @@ def main() -> int:
 
 def _run() -> int:
     try:
-        require_utf8(sys.argv[1:])
+        require_utf8(sys.argv[1:], os.environ.get("TMPDIR", ""))
         require_current_folder()
         sys.argv[1:] = without_named_secrets(sys.argv[1:])
         result = cli.main(prog_name=program(), standalone_mode=False, obj=monotonic_ns())

@@ -7,6 +7,7 @@ load has ended.
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,11 @@ STOP_GRACE_S = 10.0
 POLL_S = 0.05
 PRIMED_STREAMS = 16  # at once, before an open loop with a common prefix
 LOOK_NS = NS_PER_S
+# The last line of the traceback that Locust logs for what nothing has caught.
+_UNCAUGHT = re.compile(
+    r"(?:Uncaught exception in event handler|Unhandled exception in greenlet)[^\n]*\n"
+    r"Traceback [^\n]*\n(?:[ \t][^\n]*\n|\n)*([^\s\[][^\n]*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +191,16 @@ class LoadProcess:
         self._control.close()
 
     def _last_log_line(self, *, errors_only: bool = False) -> str:
-        """The last error in the log, else its last line, or nothing with `errors_only`."""
-        lines = self._process.output().strip().splitlines()
+        """The last error in the log, else its last line, or nothing with `errors_only`.
+
+        An exception of a listener or greenlet, the locustfile's for example, ends Locust with code 2.
+        """
+        output = self._process.output().strip()
+        lines = output.splitlines()
+        uncaught = [f"an uncaught exception, {error}" for error in _UNCAUGHT.findall(output)]
         errors = [line.partition("/ERROR/")[2].partition(": ")[2] for line in lines if "/ERROR/harness" in line]
         others = [""] if errors_only else lines or ["nothing in load.log"]
-        return (errors or others)[-1]
+        return (errors or uncaught or others)[-1]
 
 
 @contextlib.contextmanager

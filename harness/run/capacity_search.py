@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from harness.judge.capacity.border import Border, RateTrial
 
 LADDER = (32, 128, 512)  # closed-loop users
+ALONE = 1  # user, where the first of the ladder get no good response: most of theirs may have been refused
 LADDER_GAIN = 1.05  # the ladder ends where so many more users bring less
 FIRST_SHARE = 0.7  # of the closed loop's throughput: the first rate
 HIGHER_SHARES = (0.9, 0.8, 0.97)  # tried where the first rate misses the limit
@@ -89,6 +90,8 @@ class CapacitySearch:
         """The load to try next; None where the search has ended."""
         if self._climbing():
             return Closed(users=LADDER[len(self._ladder)])
+        if self.ceiling_rps <= 0 and len(self._ladder) == 1:
+            return Closed(users=ALONE)
         tries = sum(probe.tries for probe in self._rates.values())
         if self.ceiling_rps <= 0 or tries >= self._most_trials:
             return None
@@ -101,7 +104,7 @@ class CapacitySearch:
     def _climbing(self) -> bool:
         if not self._ladder:
             return True
-        if len(self._ladder) == len(LADDER):
+        if len(self._ladder) == len(LADDER) or self._ladder[0].throughput_rps <= 0:
             return False
         before = max((probe.throughput_rps for probe in self._ladder[:-1]), default=0.0)
         return self._ladder[-1].throughput_rps > LADDER_GAIN * before

@@ -39,11 +39,17 @@ def as_typed(text: str) -> str:
     return text.replace(MODULE, program()).replace("`harness ", f"`{program()} ")
 
 
-def require_utf8(words: Sequence[str]) -> None:
-    """Raise UserError for an argument that is not UTF-8: no file of a run could hold it."""
+def require_utf8(words: Sequence[str], temporary: str = "") -> None:
+    """Raise UserError for an argument, or a folder of `temporary` files, that is not UTF-8: no file could hold it."""
     for word in words:
-        if any("\ud800" <= character <= "\udfff" for character in word):
+        if not _is_utf8(word):
             raise UserError(f"{shortened(ascii(word))}: this argument is not UTF-8; name the file or folder otherwise")
+    if not _is_utf8(temporary):
+        raise UserError(f"TMPDIR={shortened(ascii(temporary))} is not UTF-8; name another folder for temporary files")
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def names_given_file(error: OSError, words: Sequence[str]) -> bool:

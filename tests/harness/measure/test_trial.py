@@ -78,6 +78,14 @@ def test_a_target_that_died_ends_the_load(load):
         ("print('one'); print('two'); raise SystemExit(3)", True, "the load process ended with exit code 3: two"),
         ("print('[x] h/ERROR/harness.load: no memory'); print('bye'); raise SystemExit(2)", True,
          "the load process ended with exit code 2: no memory"),
+        (
+            ("import logging; logging.basicConfig()\n"
+            "try: raise KeyError('no database')\n"
+            "except KeyError: logging.exception('Uncaught exception in event handler: ')\n"
+            "logging.info('Shutting down'); logging.warning('bye'); raise SystemExit(2)"),
+            True,
+            "the load process ended with exit code 2: an uncaught exception, KeyError: 'no database'",
+        ),
         ("", False, "the load process left no report: nothing in load.log"),
         ("raise SystemExit(1)", True, None),  # some requests failed, which the rows record
         ("", True, None),

@@ -94,7 +94,17 @@ def test_it_ends_where_there_is_no_border(share):
 def test_a_target_that_answers_nothing_has_no_capacity():
     search = CapacitySearch()
     search.observe(Probe(Closed(users=32), 0.0))
+    assert search.next_load() == Closed(users=1)
+    search.observe(Probe(Closed(users=1), 0.0))
     assert search.next_load() is None
+
+
+def test_a_target_that_refuses_many_users_is_asked_by_one():
+    search = CapacitySearch()
+    search.observe(Probe(Closed(users=32), 0.0))
+    search.observe(Probe(Closed(users=1), 40.0))
+    assert isinstance(search.next_load(), Poisson)
+    assert search.next_load().rate_rps == pytest.approx(0.7 * 40.0, rel=0.02)
 
 
 def test_a_limit_that_only_high_rates_keep_is_found():

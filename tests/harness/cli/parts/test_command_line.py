@@ -37,6 +37,8 @@ def test_an_argument_that_no_file_could_hold_is_refused():
     require_utf8(["--out", "/tmp/ré", "--body", "\n\t"])
     with pytest.raises(UserError, match=r"'/tmp/a\\udcff': this argument is not UTF-8"):
         require_utf8(["--out", b"/tmp/a\xff".decode(errors="surrogateescape")])
+    with pytest.raises(UserError, match=r"^TMPDIR='/tmp/a\\udcff' is not UTF-8"):
+        require_utf8([], b"/tmp/a\xff".decode(errors="surrogateescape"))
 
 
 @pytest.mark.parametrize(
