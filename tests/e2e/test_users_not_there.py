@@ -30,6 +30,22 @@ class U(SweepspotUser):
         self.infer()
 """
 )
+STANDS = (
+    LOCUSTFILE
+    + """
+import gevent
+from locust import HttpUser
+
+class U(HttpUser):
+    def on_start(self):
+        if next(N) % 4:
+            gevent.sleep(60)
+
+    @task
+    def go(self):
+        self.client.get("/v2")
+"""
+)
 SHAPE = (
     LOCUSTFILE
     + """
@@ -76,7 +92,7 @@ def findings(done):
     return {each["kind"]: each for each in point["trials"][0]["findings"]}
 
 
-@pytest.mark.parametrize(("text", "asked", "there"), [(RAISES, 8, 2), (SHAPE, 8, 2)])
+@pytest.mark.parametrize(("text", "asked", "there"), [(RAISES, 8, 2), (STANDS, 8, 2), (SHAPE, 8, 2)])
 def test_the_number_that_acted_is_the_number_that_is_reported(tmp_path, text, asked, there):
     done = run(tmp_path, text, "--concurrency", str(asked))
     assert done.returncode == 4, done.stderr

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from locust import FastHttpUser, HttpUser
+from locust import FastHttpUser, HttpUser, User
 from locust.clients import ResponseContextManager
 from locust.contrib.fasthttp import ResponseContextManager as FastResponseContextManager
 from locust.exception import InterruptTaskSet, RescheduleTask, ResponseError, StopUser
@@ -29,6 +29,29 @@ def join_clients() -> None:
         manager.__exit__ = _reporting(manager.__exit__)
     for user in (HttpUser, FastHttpUser):
         user.__init__ = _joining(user.__init__)
+    User.__init__ = _counting_starts(User.__init__)
+
+
+def _counting_starts(make: Callable[..., None]) -> Callable[..., None]:
+    """Count the users who are in `on_start`, as in a slow login: Locust counts them as running."""
+
+    @wraps(make)
+    def made(user: Any, environment: Any, *more: Any, **named: Any) -> None:
+        def on_start() -> None:
+            run = run_of(environment)
+            if run is None:
+                start()
+                return
+            run.load.users.starting += 1
+            try:
+                start()
+            finally:
+                run.load.users.starting -= 1
+
+        make(user, environment, *more, **named)
+        start, user.on_start = user.on_start, on_start
+
+    return made
 
 
 def _noting(enter: Callable[[Any], Any]) -> Callable[[Any], Any]:
