@@ -28,7 +28,7 @@ def next_level(tried: Mapping[int, Observation], levels: Sequence[float], *, clo
     """The level to try next, by what came of those that were `tried`; None: enough is known."""
     if not tried:
         return first_level(levels, closed=closed)
-    level = max(tried) + STRIDE if _more_is_worth(tried) else None
+    level = max(tried) + STRIDE if more_is_worth(tried) else None
     if level is None and all(each.kept is False for each in tried.values()):
         level = min(tried) - STRIDE
     if level is None or not 0 <= level < len(levels) or len(tried) >= MOST_TRIALS:
@@ -36,7 +36,8 @@ def next_level(tried: Mapping[int, Observation], levels: Sequence[float], *, clo
     return level
 
 
-def _more_is_worth(tried: Mapping[int, Observation]) -> bool:
+def more_is_worth(tried: Mapping[int, Observation]) -> bool:
+    """Whether the highest load that was tried keeps the limit, and gave more than the one a stride below."""
     highest = max(tried)
     last, before = tried[highest], tried.get(highest - STRIDE)
     if last.log_value is None or last.kept is False:

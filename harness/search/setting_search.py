@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.search.beliefs import Beliefs
 from harness.search.choice import Choice, Reason
-from harness.search.default_load import first_level, next_level
+from harness.search.default_load import STRIDE, first_level, more_is_worth, next_level
 from harness.search.finalists import default_at_best, finalists_of, kept_places
 from harness.search.space import far_apart
 
@@ -34,6 +34,7 @@ WORTH = 0.005  # expected improvement of the log of the objective; below it, wha
 HOPE = 6  # the same, while no setting is known to keep the limit
 WORTHY_SHARE = 0.3  # of the greatest expected improvement: what promises less is not tried for being cheap
 CHANCE = 0.02  # of keeping the limit, while no setting is known to
+RIVAL = 0.1  # how far the log of a figure may be below the highest one, so that the setting gets more load at once
 REGION = 4  # knobs in which a setting differs from the best so far at most, while that promises enough
 AROUND, MOST_FAILURES = 2, 4  # knobs from the best, and failures, within which a value gets a chance to be measured
 # Trials in a row that promise less, after which the search ends: a share of the settings, within these bounds.
@@ -73,7 +74,7 @@ class SettingSearch:
 
     def next(self, costs: Costs, left_s: float) -> Choice | None:
         """The next trial that can be made in the seconds left; None: the finalists' turn has come."""
-        for choose in (self._default, self._screened, lambda: self._promising(costs, left_s)):
+        for choose in (self._default, self._climbing, self._screened, lambda: self._promising(costs, left_s)):
             choice = choose()
             if choice is not None and self._cost_s(choice.setting, costs) <= left_s:
                 return choice
@@ -107,6 +108,20 @@ class SettingSearch:
         tried = {each.level: each for each in self.beliefs.observations if each.setting == 0}
         level = next_level(tried, self.levels, closed=self._closed)
         return None if level is None else Choice(0, level, Reason.DEFAULT)
+
+    def _climbing(self) -> Choice | None:
+        """More load for the setting that runs, where it may be the best and may give more.
+
+        Under a load that each of them can carry, settings do not differ.
+        """
+        measured = self.beliefs.measured()
+        tried = {each.level: each for each in measured if each.setting == self._running}
+        if not tried or not more_is_worth(tried):
+            return None
+        level, highest = max(tried), max(each.log_value or 0.0 for each in measured)
+        if level + STRIDE >= len(self.levels) or (tried[level].log_value or 0.0) < highest - RIVAL:
+            return None
+        return Choice(tried[level].setting, level + STRIDE, Reason.IMPROVE)
 
     def _screened(self) -> Choice | None:
         """The next of some settings that lie far apart, at the load that suits the default or at the next higher."""

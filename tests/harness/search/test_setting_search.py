@@ -93,6 +93,23 @@ def test_where_a_load_kept_the_limit_less_is_not_tried_and_where_it_missed_more_
             tried.setdefault(choice.setting, []).append((choice.level, p99_ms < LIMIT_MS))
 
 
+@pytest.mark.parametrize(
+    ("rate", "kept", "climbs"),
+    [(200.0, True, True), (95.0, True, True), (80.0, True, False), (200.0, False, False)],
+)
+def test_a_setting_that_may_be_the_best_gets_more_load_at_once(rate, kept, climbs):
+    """The default does 100/s at any load; a setting within 10 % of that, or above, may do more."""
+    search = SettingSearch(SPACE, LEVELS)
+    while (choice := search.next(COSTS, 1000.0)).setting == 0:
+        search.observe(Observation(0, choice.level, math.log(100.0), 0.01, -1.0, True))
+    search.observe(Observation(choice.setting, choice.level, math.log(rate), 0.01, -1.0 if kept else 1.0, kept))
+    more = search.next(COSTS, 1000.0)
+    assert ((more.setting, more.level) == (choice.setting, choice.level + 2)) is climbs
+    if climbs:  # more load gives nothing: that is enough of it
+        search.observe(Observation(more.setting, more.level, math.log(1.02 * rate), 0.01, -1.0, True))
+        assert search.next(COSTS, 1000.0).setting != choice.setting
+
+
 @pytest.mark.slow
 def test_every_value_of_every_knob_is_tried_before_a_search_ends():
     """Engine d is the best, and fails with all but one replica, whereas the others do best with 2."""
