@@ -154,8 +154,11 @@ class LlhttpParser:
     def on_headers_complete(self) -> None:
         """The body follows. Raises HttpError."""
         self._in_body = True
-        codings = self._header(b"transfer-encoding").lower().replace(b" ", b"").split(b",")
-        unasked = next((coding for coding in codings if coding not in _PLAIN_CODINGS), None)
+        codings = self._header(b"transfer-encoding")
+        if codings in _PLAIN_CODINGS:
+            return
+        each = codings.lower().replace(b" ", b"").split(b",")
+        unasked = next((coding for coding in each if coding not in _PLAIN_CODINGS), None)
         if unasked is not None:
             self._fail(f"the response has the transfer coding {quoted(unasked.decode('latin-1'))}; {NOT_ASKED_FOR}")
 
