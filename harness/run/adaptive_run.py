@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import RunError
 from harness.plan.plan import Trial, trial_overhead_seconds
 from harness.run.events import Note, RunStarted
 from harness.run.run_job import longer_plan, measure, point_metrics
@@ -77,7 +78,7 @@ class TrialSearch(Protocol):
 def run_adaptive(job: RunJob, search: TrialSearch, failures: Failures, keep_plan: Callable[[Plan], None]) -> None:
     """Run the trials that `search` chooses, after those that are on disk. `keep_plan` writes a longer plan to disk.
 
-    Raises RunError where `failures` ends the run.
+    Raises RunError where `failures` ends the run, or where the budget was over before the first trial.
     """
     job.listener(RunStarted(None))
     run = _AdaptiveRun(job, search, failures, keep_plan)
@@ -85,6 +86,10 @@ def run_adaptive(job: RunJob, search: TrialSearch, failures: Failures, keep_plan
     while (chosen := search.next(run.job.plan)) is not None:
         run.measure(run.add(chosen))
     failures.require_start()
+    if not run.job.plan.trials:
+        raise RunError(
+            "the budget was over before the first trial, since starting took that long; give more (--budget)"
+        )
 
 
 class _AdaptiveRun:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from harness.errors import RunError
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, TrialKind
@@ -112,3 +113,8 @@ def test_a_run_that_was_stopped_goes_on_with_the_trial_that_was_cut_off(run):
     assert [batch for batch, _ in search.seen] == [1, 8, 1]
     assert [number for number, _ in run.state.ran] == [0, 1, 1, 2]
     assert len(run.state.plan.trials) == 3
+
+
+def test_a_budget_that_is_over_before_the_first_trial_is_named(run):
+    with pytest.raises(RunError, match=r"the budget was over before the first trial.*--budget"):
+        run([])
