@@ -89,7 +89,7 @@ def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -
     spoiled = not any(trusted(found) for found in rated)
     for point in points:
         found, tries = metrics.get(point.number), _trials(plan, point)
-        rate_rps = found.throughput_rps.value if found else 0.0
+        rate_rps = found.throughput_rps.value if found else None
         yield Probe(point.arrivals, rate_rps, rate_trials([found], plan.slo, harmed=spoiled) if found else {}, tries)
 
 

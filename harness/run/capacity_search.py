@@ -46,7 +46,7 @@ class Probe:
     """What came of a load: good responses per second, and what each trial says of each bound (none: nothing)."""
 
     load: Arrivals
-    throughput_rps: float
+    throughput_rps: float | None  # None: it could not be run
     trials: Mapping[str, Sequence[RateTrial]] = field(default_factory=dict)
     tries: int = 1
 
@@ -62,7 +62,7 @@ class CapacitySearch:
     @property
     def ceiling_rps(self) -> float:
         """The closed loop's greatest throughput; 0 before the ladder."""
-        return max((probe.throughput_rps for probe in self._ladder), default=0.0)
+        return max((probe.throughput_rps or 0.0 for probe in self._ladder), default=0.0)
 
     @property
     def trials(self) -> dict[str, list[RateTrial]]:
@@ -90,7 +90,7 @@ class CapacitySearch:
         """The load to try next; None where the search has ended."""
         if self._climbing():
             return Closed(users=LADDER[len(self._ladder)])
-        if self.ceiling_rps <= 0 and len(self._ladder) == 1:
+        if [probe.throughput_rps for probe in self._ladder] == [0.0]:
             return Closed(users=ALONE)
         tries = sum(probe.tries for probe in self._rates.values())
         if self.ceiling_rps <= 0 or tries >= self._most_trials:
@@ -104,10 +104,10 @@ class CapacitySearch:
     def _climbing(self) -> bool:
         if not self._ladder:
             return True
-        if len(self._ladder) == len(LADDER) or self._ladder[0].throughput_rps <= 0:
+        rates_rps = [probe.throughput_rps or 0.0 for probe in self._ladder]
+        if len(rates_rps) == len(LADDER) or rates_rps[0] <= 0:
             return False
-        before = max((probe.throughput_rps for probe in self._ladder[:-1]), default=0.0)
-        return self._ladder[-1].throughput_rps > LADDER_GAIN * before
+        return rates_rps[-1] > LADDER_GAIN * max(rates_rps[:-1], default=0.0)
 
     def _first_border(self) -> float | None:
         """The next rate while every rate keeps the limit, or every one breaks it."""
