@@ -43,7 +43,7 @@ access = SimpleNamespace(headers=(), token="token", authorization="Bearer " + sy
 settings = SimpleNamespace(timeout_s=5.0)
 elsewhere = SimpleNamespace(begin=lambda *_: 1, end=lambda _: None)
 load = SimpleNamespace(access=access, settings=settings)
-run = SimpleNamespace(host=ours, load=load, elsewhere=elsewhere, hold=lambda: None)
+run = SimpleNamespace(host=ours, load=load, elsewhere=elsewhere, hold=lambda *, leaving: None)
 role = SimpleNamespace(run=run, begun=SimpleNamespace(wait=lambda _: True))
 for base in (HttpUser, FastHttpUser):
     kind = type("User", (base,), {"abstract": False, "host": other})  # as a page or a master may set it
