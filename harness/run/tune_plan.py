@@ -148,5 +148,5 @@ def _refuse_too_short(plan: Plan, starts_s: float) -> None:
     if plan.budget_seconds is not None and plan.budget_seconds < needed_s:
         raise UserError(
             f"--budget {seconds_text(plan.budget_seconds)}: the default, one other setting and fresh trials of both "
-            f"take about {math.ceil(needed_s)} s; give more, or shorter trials with --seconds"
+            f"take about {math.ceil(needed_s)} s; give more, or name fewer knobs"
         )

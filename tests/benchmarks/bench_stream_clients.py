@@ -102,7 +102,7 @@ def truth(streams, users, per_piece):
 
 
 def called(words, **env):
-    done = subprocess.run(words, env=os.environ | env, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(words, env=os.environ | env, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode not in (0, 4, 5, 8):
         sys.stderr.write(f"{words[:3]}: {done.returncode}\n{done.stdout[-800:]}\n{done.stderr[-800:]}\n")
     return done.stdout

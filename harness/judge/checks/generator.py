@@ -36,7 +36,7 @@ LATE_FLOOR_MS = {0.5: 0.5, 0.99: 1.0}  # below this the operating system's own t
 CPU_SHARE = (0.70, 0.90)
 LOOP_LAG_MS = (5.0, 20.0)
 LOOP_LAG_SHARE = (0.05, 0.25)  # of the reported p99
-GC_SHARE = (0.001, 0.01)
+GC_SHARE = (0.001, 0.05)  # `loop_lag` judges what single pauses do to the p99
 NOT_SENT_SHARE = (0.0, 0.02)
 LITTLE_OFF = (0.02, 0.10)
 FEW_FAILURES = 0.01
@@ -119,7 +119,8 @@ def gc_pause(case: TrialCase) -> Finding | None:
     if verdict is Verdict.VALID or case.data.in_process:
         return None
     text = f"Garbage collection stopped the generator for {percent(share)} of the time."
-    remedy = "Make fewer objects in the scenario's tasks, or use the built-in client, which makes none per request."
+    remedy = "Make fewer objects in the scenario's tasks."
+    remedy = LIGHTER_USERS if any(report.user_paced for report in case.data.reports) else remedy
     return finding(GC_PAUSE, verdict, text, remedy, share=share)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from harness.judge.checks.harm import DISTURBANCES
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Status
@@ -33,16 +34,18 @@ from harness.judge.slo_check import trusted
 from harness.plan.knobs import setting_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.judge.conclusions.decision import Decision
     from harness.judge.conclusions.trial_history import Ranking, TrialHistory
+    from harness.judge.findings import Finding
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, Point
 
 MOST_LISTED = 3
+TWO_FIGURES = 0.02  # the published rate and that in the tables differ by more
 NOTHING_GOOD = "No recommendation: no point got a good response."
 
 
@@ -58,10 +61,11 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
         )
     best = None if decision.best is None else by_number[decision.best]
     named = decision.status is Status.NAMED
+    cause = _no_question_of_time(by_number[each.point] for each in decision.open_points if each.point in by_number)
     if best is None:
         sentences = _none_ahead(plan, record, decision, points)
     else:
-        sentences = _named_sentences(plan, decision, best) if named else _not_yet(decision, best)
+        sentences = _named_sentences(plan, decision, best) if named else _not_yet(decision, best, cause)
         sentences = itertools.chain(sentences, _may_be_better(plan, decision, by_number))
     return Recommendation(
         sentence=" ".join(sentences),
@@ -73,8 +77,18 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
         goodput_rps=_goodput(decision, best) if named else None,
         certainty=decision.certainty if decision.best is not None else None,
         open_points=tuple(each.point for each in decision.open_points),
-        more_seconds=None if best is None and _all_invalid(points) else decision.more_s,  # it is no question of time
+        more_seconds=None if cause or (best is None and _all_invalid(points)) else decision.more_s,
     )
+
+
+def _no_question_of_time(points: Iterable[PointMetrics]) -> Finding | None:
+    """What makes every trial of one of these points INVALID and is no disturbance, so that more trials would be too."""
+    for point in points:
+        if point.verdict is Verdict.INVALID:
+            grave = [each for each in point.findings if each.verdict is Verdict.INVALID]
+            if grave and not DISTURBANCES & {each.kind for each in grave}:
+                return grave[-1]
+    return None
 
 
 def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
@@ -95,6 +109,8 @@ def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics) -> Iter
         tail = best.response.at(0.99)
         p99 = f" with a p99 of {milliseconds(tail.value_ms)}" if tail and tail.value_ms is not None else ""
         yield f"{capital(_name(best.setting))} gives the highest throughput: {rate}{p99}{against}."
+    if abs(best.rate.value / decision.figure.value - 1.0) > TWO_FIGURES:
+        yield f"That is of its fresh trials; over all of its trials it is {figure(best.rate.value, 3)}."
     yield from stream_sentences(best)
     yield from caveats(best)
     if len(plan.points) > 1:
@@ -107,8 +123,11 @@ def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics) -> Iter
         )
 
 
-def _not_yet(decision: Decision, best: PointMetrics) -> Iterator[str]:
-    yield _not_decided(decision)
+def _not_yet(decision: Decision, best: PointMetrics, cause: Finding | None) -> Iterator[str]:
+    if cause is None:
+        yield _not_decided(decision)
+    else:
+        yield f"Not decided, and more of the same would not decide it: {cause.text} {cause.remedy}"
     rate = f" with {rate_text(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
         f"{capital(_name(best.setting))} {at_level(best)} is ahead{rate}; it is within 2\u202f% of the best with "

@@ -228,7 +228,7 @@ def test_loop_lag(lag_ms, verdict):
     assert found(evidence_of(ROWS, reports=reports)) == ({"loop_lag": verdict} if verdict else {})
 
 
-@pytest.mark.parametrize(("pause_ms", "verdict"), [(5, None), (50, V.DEGRADED), (500, V.INVALID)])
+@pytest.mark.parametrize(("pause_ms", "verdict"), [(5, None), (50, V.DEGRADED), (400, V.DEGRADED), (600, V.INVALID)])
 def test_gc_pauses(pause_ms, verdict):
     reports = with_health(ROWS, gc_pause_ns=pause_ms * MS)
     assert found(evidence_of(ROWS, reports=reports)) == ({"gc_pause": verdict} if verdict else {})
@@ -308,6 +308,14 @@ def test_the_condition_that_responses_do_not_meet_is_named():
     (finding,) = [each for each in summarise_trial(evidence_of(rows, reports=(report,)), None).findings
                   if each.kind == "wrong_answers"]  # fmt: skip
     assert finding.text.endswith("were wrong; most often: $.a = 1.")
+
+
+@pytest.mark.parametrize(("one_in", "verdict"), [(50, V.DEGRADED), (10, V.INVALID)])
+def test_a_failure_by_the_tasks_own_words_is_an_error(one_in, verdict):
+    outcomes = np.where(np.arange(ROWS.num_rows) % one_in == 0, Outcome.WRONG, Outcome.OK)
+    rows = closed_loop(outcome=outcomes)
+    report = report_of(rows, 10.0, errors={"a wrong response: sold out": 5}, user_paced=True)
+    assert found(evidence_of(rows, reports=(report,)))["wrong_answers"] is verdict
 
 
 @pytest.mark.parametrize(

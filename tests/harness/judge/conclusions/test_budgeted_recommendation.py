@@ -7,6 +7,7 @@ import pytest
 from answers_of import invalid, point_of
 
 from harness.judge.checks.case import finding
+from harness.judge.checks.generator import GENERATOR_CPU
 from harness.judge.checks.harm import HARMED
 from harness.judge.checks.records import NOT_STARTED
 from harness.judge.checks.target import WRONG_ANSWERS
@@ -106,6 +107,26 @@ def test_a_point_that_noise_spoiled_is_not_recommended_and_not_forgotten():
     assert said.best_point in (None, 1)
     assert said.open_points == (2,)
     assert "batch_size=16 at 8 users may be better: disturbances on the machine spoiled 6 of its trials." in text
+
+
+def test_where_the_generator_is_the_limit_no_time_is_promised():
+    busy = finding(
+        GENERATOR_CPU, Verdict.INVALID, "The load generator was busy 98 % of the time.", "Give it more cores."
+    )
+    said, text = found(1000.0, 4000.0, 9000.0, spoiled=(2,), harm=busy)
+    assert text.startswith(
+        "Not decided, and more of the same would not decide it: The load generator was busy 98 % of the time. Give it "
+        "more cores. batch_size=4 at 8 users is ahead; it is"
+    )
+    assert said.more_seconds is None
+
+
+def test_a_published_rate_that_is_not_the_tables_is_explained():
+    plan, points = run_of(1000.0, 4000.0, confirmed=(0, 1))
+    points[1] = msgspec.structs.replace(points[1], throughput_rps=Interval(4400.0, 4300.0, 4500.0))
+    sentence = recommend_within_budget(plan, points, 5.0).sentence.replace("\u202f", " ")
+    assert "sustains 4 000 req/s (" in sentence
+    assert "That is of its fresh trials; over all of its trials it is 4 400." in sentence
 
 
 def test_a_limit_that_is_not_decided_leaves_a_better_point_open():
