@@ -92,10 +92,10 @@ def _no_question_of_time(points: Iterable[PointMetrics]) -> Finding | None:
 
 
 def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
-    """The published throughput times the share of responses within the objective."""
-    if best is None or decision.figure is None or best.goodput_rps is None or not best.throughput_rps.value:
+    """Responses/s within the objective: the published rate times those for each of its units, as of output tokens."""
+    if best is None or decision.figure is None or best.goodput_rps is None or not best.rate.value:
         return None
-    return decision.figure.times(min(best.goodput_rps.value / best.throughput_rps.value, 1.0))
+    return decision.figure.times(best.goodput_rps.value / best.rate.value)
 
 
 def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:

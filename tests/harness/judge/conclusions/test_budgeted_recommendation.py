@@ -16,6 +16,7 @@ from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.history_of_plan import candidates_of, outcome_of, trial_history
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
+from harness.judge.metrics import Latency, StreamMetrics
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial, TrialKind
@@ -86,6 +87,26 @@ def test_the_best_is_named_with_its_figure_its_lead_and_how_sure_that_is():
     assert said.speedup.value == pytest.approx(4.0, rel=0.02)
     assert said.rate_rps.low < 4000.0 < said.rate_rps.high
     assert said.certainty > 0.95
+
+
+def test_the_goodput_of_streams_is_in_responses():
+    plan, points = run_of(1000.0, 4000.0, confirmed=(0, 1))
+    nothing = Latency(count=0, mean_ms=None, max_ms=None, quantiles=())
+    for number, point in enumerate(points):
+        stream = StreamMetrics(
+            ttft=nothing, itl=nothing, tpot=nothing, tokens_per_s=point.throughput_rps.times(50.0), prompt_tokens=None,
+            output_tokens=50.0, in_flight=None,
+        )  # fmt: skip
+        points[number] = msgspec.structs.replace(
+            point, stream=stream, goodput_rps=Interval(3000.0, 2900.0, 3100.0), trials=streamed(point, stream)
+        )
+    said = recommend_within_budget(plan, points, 5.0)
+    assert said.rate_rps.value == pytest.approx(200_000.0, rel=0.01)  # tokens/s
+    assert said.goodput_rps.value == pytest.approx(3000.0, rel=0.01)
+
+
+def streamed(point, stream):
+    return tuple(msgspec.structs.replace(trial, stream=stream) for trial in point.trials)
 
 
 def test_a_smaller_setting_is_offered_with_what_it_costs():
