@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.checks.case import finding, worst_of_each_kind
+from harness.judge.checks.generator import GC_PAUSE, GENERATOR_CPU
 from harness.judge.checks.records import TARGET_DIED
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.checks.steadiness import UNSTEADY
@@ -27,6 +28,7 @@ LEFT_OUT = FindingKind("left_out", "A repeat is left out")
 REPEATS_DISAGREE = FindingKind("repeats_disagree", "Repeats disagree")
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
 FAULTS_OF_TARGET = {kind.name for kind in (WRONG_ANSWERS, ERRORS, TARGET_DIED, UNAVAILABLE)}
+NO_REPEAT_CHANGES = FAULTS_OF_TARGET | {GENERATOR_CPU.name, GC_PAUSE.name}  # nor the limits of the load process
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
 

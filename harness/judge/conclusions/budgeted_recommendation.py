@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.harm import DISTURBANCES
+from harness.judge.checks.point import NO_REPEAT_CHANGES
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.chances import Limit
 from harness.judge.conclusions.decision import Status
@@ -82,13 +82,9 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
 
 
 def _no_question_of_time(points: Iterable[PointMetrics]) -> Finding | None:
-    """What makes every trial of one of these points INVALID and is no disturbance, so that more trials would be too."""
-    for point in points:
-        if point.verdict is Verdict.INVALID:
-            grave = [each for each in point.findings if each.verdict is Verdict.INVALID]
-            if grave and not DISTURBANCES & {each.kind for each in grave}:
-                return grave[-1]
-    return None
+    """What makes one of these points INVALID, and would make it so in every further trial."""
+    invalid = (each for point in points if point.verdict is Verdict.INVALID for each in point.findings)
+    return next((each for each in invalid if each.verdict is Verdict.INVALID and each.kind in NO_REPEAT_CHANGES), None)
 
 
 def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:

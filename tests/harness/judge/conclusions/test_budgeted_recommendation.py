@@ -9,7 +9,7 @@ from answers_of import invalid, point_of
 from harness.judge.checks.case import finding
 from harness.judge.checks.generator import GENERATOR_CPU
 from harness.judge.checks.harm import HARMED
-from harness.judge.checks.records import NOT_STARTED
+from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.checks.target import WRONG_ANSWERS
 from harness.judge.conclusions.budgeted_recommendation import recommend_within_budget
 from harness.judge.conclusions.chances import Limit
@@ -140,6 +140,13 @@ def test_where_the_generator_is_the_limit_no_time_is_promised():
         "more cores. batch_size=4 at 8 users is ahead; it is"
     )
     assert said.more_seconds is None
+
+
+def test_an_interrupted_trial_is_a_question_of_time():
+    cut = finding(INTERRUPTED, Verdict.INVALID, "The trial was interrupted.", "Go on with --resume.")
+    said, text = found(1000.0, 4000.0, 9000.0, spoiled=(2,), harm=cut)
+    assert text.startswith("Not decided yet: about ")
+    assert said.more_seconds is not None
 
 
 def test_a_published_rate_that_is_not_the_tables_is_explained():
