@@ -46,6 +46,11 @@ class TrialCase:
         return arrivals if isinstance(arrivals, Closed) else None
 
     @property
+    def user_paced(self) -> bool:
+        """Whether the tasks of a locustfile make requests of their own."""
+        return any(report.user_paced for report in self.data.reports)
+
+    @property
     def open_loop(self) -> bool:
         """Whether requests are sent at their own times, whether or not responses come."""
         return isinstance(self.data.point.arrivals, OpenProcess)

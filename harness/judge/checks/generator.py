@@ -89,7 +89,7 @@ def generator_cpu(case: TrialCase) -> Finding | None:
         # An open loop may spin towards due times; whether it kept up, lateness says directly.
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
-    own = case.metrics.stream is None and any(report.user_paced for report in case.data.reports)
+    own = case.metrics.stream is None and case.user_paced
     return finding(GENERATOR_CPU, verdict, text, f"{MORE_POWER} {LIGHTER_USERS}" if own else MORE_POWER, share=share)
 
 
@@ -119,14 +119,13 @@ def gc_pause(case: TrialCase) -> Finding | None:
     if verdict is Verdict.VALID or case.data.in_process:
         return None
     text = f"Garbage collection stopped the generator for {percent(share)} of the time."
-    remedy = "Make fewer objects in the scenario's tasks."
-    remedy = LIGHTER_USERS if any(report.user_paced for report in case.data.reports) else remedy
+    remedy = LIGHTER_USERS if case.user_paced else "Make fewer objects in the scenario's tasks."
     return finding(GC_PAUSE, verdict, text, remedy, share=share)
 
 
 def littles_law(case: TrialCase) -> Finding | None:
     """Closed loop: all users have a request open or think, all the time, or users were missing or rows were lost."""
-    if case.rows is None or case.closed is None or any(report.user_paced for report in case.data.reports):
+    if case.rows is None or case.closed is None or case.user_paced:
         return None
     due, window = case.rows.due, case.rows.window
     refused = due.outcome_is(Outcome.ERROR, Outcome.REJECTED)  # where they are many, think time counts twice

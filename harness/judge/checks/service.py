@@ -73,7 +73,7 @@ def _what_it_did(outage: OutageSpan) -> str:
 
 def unequal_users(case: TrialCase) -> Finding | None:
     """Some users of a closed loop, or connections of an open one, were served worse than the others all the time."""
-    if case.rows is None or any(report.user_paced for report in case.data.reports):
+    if case.rows is None or case.user_paced:
         return None
     good = case.rows.good
     good = good.where(good["user"] != ABSENT)

@@ -43,15 +43,13 @@ def wrong_answers(case: TrialCase) -> Finding | None:
     text = f"{grouped(counts.wrong)} of {grouped(counts.checked)} checked responses were wrong{most}."
     if case.failures_allowed:
         return finding(WRONG_ANSWERS, Verdict.VALID, text, ALLOWED, wrong=counts.wrong)
-    some = "" if case.allowed_failures else "where some may be wrong, --slo 'p99<50ms,errors<10%' allows a share"
-    if reasons and any(report.user_paced for report in case.data.reports):
-        remedy = f"Correct the server, or the tasks that call response.failure{some and f'; {some}'}."
-        verdict = grade(
-            counts.wrong / counts.sent, 0.0, ERRORS_INVALID
-        )  # a failure by the user's own words, no nonsense
+    some = "" if case.allowed_failures else "; where some may be wrong, --slo 'p99<50ms,errors<10%' allows a share"
+    if reasons and case.user_paced:  # failures by the words of the user's own tasks, and no nonsense
+        remedy = f"Correct the server, or the tasks that call response.failure{some}."
+        verdict = grade(counts.wrong / counts.sent, 0.0, ERRORS_INVALID)
         return finding(WRONG_ANSWERS, verdict, text, remedy, wrong=counts.wrong)
     own = "--expect" if reasons else "--model, --reference, --bank, or its precision knob"
-    remedy = f"The speed of wrong responses means nothing: correct the server (or {own}) first{some and f'; {some}'}."
+    remedy = f"The speed of wrong responses means nothing: correct the server (or {own}) first{some}."
     return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
 

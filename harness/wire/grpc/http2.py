@@ -77,18 +77,8 @@ class UnaryCalls:
     """
 
     __slots__ = (
-        *(
-            "_block",
-            "_blocks",
-            "_call_window",
-            "_code",
-            "_detail",
-            "_headers_seen",
-            "_held",
-            "_initial_window",
-            "_kind",
-        ),
-        *("_message", "_open", "_received_bytes", "_size", "_stream", "_timing", "_unsent", "_window"),
+        *("_block", "_blocks", "_call_window", "_code", "_detail", "_headers_seen", "_held", "_initial_window"),
+        *("_kind", "_message", "_open", "_received_bytes", "_size", "_stream", "_timing", "_unsent", "_window"),
         *("answering", "closing", "output"),
     )
 
