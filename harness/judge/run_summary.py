@@ -1,9 +1,9 @@
 """The summary of a run: its points, its verdict and its recommendation, from its folder, whether new or old.
 
 The recommendation's sentence is made by the module for the kind of plan (`_recommend`): for a budgeted sweep by
-`conclusions/budgeted_recommendation.py`. Behind it come a sentence on accuracy against speed
-(`conclusions/accuracy_trade_off.py`) and, where the mix of request classes is swept, one on how they slow each other
-down (`conclusions/class_interference.py`).
+`conclusions/budgeted_recommendation.py`. Behind it come sentences on what lies beyond the values that were tried
+(`conclusions/untried.py`), on accuracy against speed (`conclusions/accuracy_trade_off.py`) and, where the mix of
+request classes is swept, one on how they slow each other down (`conclusions/class_interference.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from harness.judge.conclusions.paired_comparison import compare_variants
 from harness.judge.conclusions.paired_sentences import comparison_sentences
 from harness.judge.conclusions.precision import is_settled, with_precision
 from harness.judge.conclusions.scaling import scaling
+from harness.judge.conclusions.untried import untried_sentence
 from harness.judge.findings import Verdict
 from harness.judge.numbers.accuracy import shares
 from harness.judge.numbers.class_metrics import with_slowdowns
@@ -75,8 +76,8 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     asked = {number: shares([each.predictions for each in repeats]) for number, repeats in by_point.items()}
     found = _recommend(plan, tried or points, compared)
     trade = accuracy_trade_off(tried or points, plan.slo, asked)
-    if more := trade_sentence(trade, points, found.best_point, asked):
-        found = msgspec.structs.replace(found, sentence=f"{found.sentence} {more}")
+    more = untried_sentence(plan, found.best_point), trade_sentence(trade, points, found.best_point, asked)
+    found = msgspec.structs.replace(found, sentence=" ".join(filter(None, [found.sentence, *more])))
     found = with_class_interference(found, points)
     return RunResult(
         points=points,

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import WITHIN_2, Limit
-from harness.judge.conclusions.trial_history import FRESH_TRIALS, RANKED_TRIALS, SURE, CandidateTrial, TrialHistory
+from harness.judge.decision.chances import WITHIN_2, Limit
+from harness.judge.decision.trial_history import FRESH_TRIALS, RANKED_TRIALS, SURE, CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 from harness.run.trial_cost import TrialCost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.judge.conclusions.decision import Candidate, Decision
-    from harness.judge.conclusions.trial_history import TrialOutcome
+    from harness.judge.decision.decision import Candidate, Decision
+    from harness.judge.decision.trial_history import TrialOutcome
 
 COVER = 0.9  # the points that explored further hold the best with this probability
 ROUNDS_LEFT = 3  # the next block takes at most a third of the time that is left for exploring

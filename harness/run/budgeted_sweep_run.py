@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.conclusions.history_of_plan import candidate_trial, candidates_of, limit_of, outcome_of
+from harness.judge.decision.history_of_plan import candidate_trial, candidates_of, limit_of, outcome_of
 from harness.judge.number_text import figure
 from harness.plan.option_text import seconds_text
 from harness.plan.plan import TARGET_START_SECONDS, TrialKind, trial_overhead_seconds

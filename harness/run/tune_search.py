@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.judge.conclusions.chances import Limit
+from harness.judge.decision.chances import Limit
 from harness.plan.plan import TrialKind
 from harness.run.budgeted_sweep import SweepRules
 from harness.run.trial_cost import TrialCost
@@ -20,7 +20,7 @@ from harness.search.setting_search import SettingSearch
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.judge.conclusions.trial_history import TrialOutcome
+    from harness.judge.decision.trial_history import TrialOutcome
     from harness.search.choice import Choice
     from harness.search.observation import Observation
     from harness.search.space import Space

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.decision import Candidate, Status
-from harness.judge.conclusions.trial_history import TrialOutcome
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.decision import Candidate, Status
+from harness.judge.decision.trial_history import TrialOutcome
 from harness.judge.significance import compare_rates
 from harness.judge.stats.trial_noise import pooled_rate
 from harness.run.budgeted_sweep import BudgetedSweep, SweepRules

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.trial_history import TrialOutcome
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.trial_history import TrialOutcome
 from harness.judge.tuning.final import Final
 from harness.plan.plan import TrialKind
 from harness.run.tune_search import TuneRules, TuneSearch

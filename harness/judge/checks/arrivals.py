@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.clock import NS_PER_S
 from harness.judge.checks.case import finding, grade, worst
-from harness.judge.checks.generator import MORE_POWER
+from harness.judge.checks.generator import more_power
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure
 from harness.judge.stats.mean_intervals import batch_rates
@@ -64,7 +64,7 @@ def rate(case: TrialCase) -> Finding | None:
         return None
     seconds = case.rows.window.seconds
     found, asked = figure(sent.at.size / seconds, 3), figure(sent.expected / seconds, 3)
-    return finding(RATE, verdict, f"{found} requests/s went out instead of {asked}.", MORE_POWER, off=off)
+    return finding(RATE, verdict, f"{found} requests/s went out instead of {asked}.", more_power(case), off=off)
 
 
 def arrival_process(case: TrialCase) -> Finding | None:
@@ -91,7 +91,7 @@ def arrival_process(case: TrialCase) -> Finding | None:
         f"The arrivals did not follow the requested process: {figure(distance)} away from an even spread "
         f"(Kolmogorov-Smirnov), with a coefficient of variation of {figure(found_cv)} instead of {figure(cv)}."
     )
-    return finding(ARRIVAL_PROCESS, verdict, text, MORE_POWER, distance=distance, cv=found_cv)
+    return finding(ARRIVAL_PROCESS, verdict, text, more_power(case), distance=distance, cv=found_cv)
 
 
 def _sent(case: TrialCase) -> _Sent | None:

@@ -39,6 +39,7 @@ def outside_envelope(case: TrialCase) -> Finding | None:
         least = milliseconds(envelope.floor_ms)
         parts.append(f"the median response time, {milliseconds(p50_ms)}, is near the least there is ({least})")
     text = f"At the edge of what this load generator was calibrated to do on this machine: {' and '.join(parts)}."
-    remedy = "The target may be faster than this shows: use --load-processes 2 or a second machine, or a larger model."
+    more = f"--load-processes {max(1, case.data.load_processes) + 1}"
+    remedy = f"The target may be faster than this shows: use {more} or a second machine, or a larger model."
     data = {"rate_share": rate_share, "floor_share": floor_share}
     return finding(ENVELOPE, worst(verdicts), text, remedy, **data)

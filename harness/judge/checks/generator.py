@@ -41,8 +41,14 @@ NOT_SENT_SHARE = (0.0, 0.02)
 LITTLE_OFF = (0.02, 0.10)
 FEW_FAILURES = 0.01
 
-MORE_POWER = "Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load."
 LIGHTER_USERS = "FastHttpUser takes a quarter of the processor time of HttpUser, and LeanHttpUser a tenth of that."
+
+
+def more_power(case: TrialCase) -> str:
+    """The remedy where the load generator is the limit."""
+    if case.data.load_processes == 1:
+        return "Give the generator more cores (--load-processes 2) or a machine of its own, or lower the load."
+    return f"Give the {case.data.load_processes} load processes more cores or machines of their own, or lower the load."
 
 
 def lateness(case: TrialCase) -> Finding | None:
@@ -63,7 +69,7 @@ def lateness(case: TrialCase) -> Finding | None:
         f"{milliseconds(quantile(late_ns, 0.99) / NS_PER_MS)} at p99, which is {percent(shares[0.5])} and "
         f"{percent(shares[0.99])} of the response times."
     )
-    return finding(LATENESS, verdict, text, MORE_POWER, p50_share=shares[0.5], p99_share=shares[0.99])
+    return finding(LATENESS, verdict, text, more_power(case), p50_share=shares[0.5], p99_share=shares[0.99])
 
 
 def not_sent(case: TrialCase) -> Finding | None:
@@ -90,7 +96,9 @@ def generator_cpu(case: TrialCase) -> Finding | None:
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
     own = case.metrics.stream is None and case.user_paced
-    return finding(GENERATOR_CPU, verdict, text, f"{MORE_POWER} {LIGHTER_USERS}" if own else MORE_POWER, share=share)
+    return finding(
+        GENERATOR_CPU, verdict, text, f"{more_power(case)} {LIGHTER_USERS}" if own else more_power(case), share=share
+    )
 
 
 def loop_lag(case: TrialCase) -> Finding | None:
@@ -109,7 +117,7 @@ def loop_lag(case: TrialCase) -> Finding | None:
         return None
     verdict = Verdict.INVALID if by_time is by_share is Verdict.INVALID else Verdict.DEGRADED
     text = f"The generator's event loop was {milliseconds(lag_ms)} late at p99, {percent(share)} of the {what} p99."
-    return finding(LOOP_LAG, verdict, text, MORE_POWER, lag_p99_ms=lag_ms, share=share)
+    return finding(LOOP_LAG, verdict, text, more_power(case), lag_p99_ms=lag_ms, share=share)
 
 
 def gc_pause(case: TrialCase) -> Finding | None:

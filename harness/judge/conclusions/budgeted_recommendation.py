@@ -1,7 +1,7 @@
 """The recommendation of a budgeted sweep, in sentences: the best, what a smaller setting costs, how sure it is.
 
-`decision.py` decides by all trials, and this module only words it: `_named_sentences` where the best point is decided,
-`_not_yet` where it is not. Sentences on the faults of the best point come from `caveats.py`. `summarise_run`
+`judge/decision` decides by all trials, and this module only words it: `_named_sentences` where the best point is
+decided, `_not_yet` where it is not. Sentences on the faults of the best point come from `caveats.py`. `summarise_run`
 (`run_summary.py`) may add what accuracy costs and how classes of requests slow each other down.
 """
 
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from harness.judge.checks.point import NO_REPEAT_CHANGES
 from harness.judge.conclusions.caveats import caveats
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.decision import Status
 from harness.judge.conclusions.grid_recommendation import (
     DISTURBED,
     at_level,
@@ -24,8 +22,10 @@ from harness.judge.conclusions.grid_recommendation import (
     why_all_spoiled,
     why_none_meets,
 )
-from harness.judge.conclusions.history_of_plan import trial_history
-from harness.judge.conclusions.trial_history import RANKED_TRIALS
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.decision import Status
+from harness.judge.decision.history_of_plan import trial_history
+from harness.judge.decision.trial_history import RANKED_TRIALS
 from harness.judge.findings import Verdict
 from harness.judge.number_text import certainty_text, figure, milliseconds, percent, rounded_duration
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
@@ -36,8 +36,8 @@ from harness.plan.knobs import setting_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.judge.conclusions.decision import Decision
-    from harness.judge.conclusions.trial_history import Ranking, TrialHistory
+    from harness.judge.decision.decision import Decision
+    from harness.judge.decision.trial_history import Ranking, TrialHistory
     from harness.judge.findings import Finding
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.grid_recommendation import spoiled_by
-from harness.judge.conclusions.history_of_plan import usable_share
-from harness.judge.conclusions.trial_history import LEAST_USABLE
+from harness.judge.decision.history_of_plan import usable_share
+from harness.judge.decision.trial_history import LEAST_USABLE
 from harness.judge.interval import Interval
 from harness.judge.paired_result import (
     FAILED,

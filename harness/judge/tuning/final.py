@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.decision import Candidate
-from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.decision import Candidate
+from harness.judge.decision.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.judge.conclusions.decision import Decision
-    from harness.judge.conclusions.trial_history import TrialOutcome
+    from harness.judge.decision.decision import Decision
+    from harness.judge.decision.trial_history import TrialOutcome
 
 
 @dataclass

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from harness.judge.checks.point import fault_of_target
 from harness.judge.checks.records import TARGET_DIED
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.history_of_plan import Z_95, usable_share
-from harness.judge.conclusions.trial_history import LEAST_USABLE, TrialOutcome
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.history_of_plan import Z_95, usable_share
+from harness.judge.decision.trial_history import LEAST_USABLE, TrialOutcome
 from harness.judge.interval import Interval
 from harness.judge.slo_check import QUANTILES
 from harness.search.observation import Observation

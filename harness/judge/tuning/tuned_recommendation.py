@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.budgeted_recommendation import nearness_text
 from harness.judge.conclusions.caveats import caveats
-from harness.judge.conclusions.decision import Status
 from harness.judge.conclusions.grid_recommendation import DISTURBED, spoiled_by, why_all_spoiled, why_none_meets
+from harness.judge.decision.decision import Status
 from harness.judge.findings import Verdict
 from harness.judge.number_text import certainty_text, figure
 from harness.judge.phrases import capital, level_text, rate_text, ratio_text
@@ -23,7 +23,7 @@ from harness.plan.plan import TrialKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.conclusions.decision import Decision
+    from harness.judge.decision.decision import Decision
     from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.plan.plan import Plan
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.decision import Candidate, Status
-from harness.judge.conclusions.trial_history import FRESH_TRIALS, CandidateTrial, TrialHistory, TrialOutcome
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.decision import Candidate, Status
+from harness.judge.decision.trial_history import FRESH_TRIALS, CandidateTrial, TrialHistory, TrialOutcome
 from harness.plan.plan import TrialKind
 from harness.run.budgeted_sweep import BudgetedSweep, SweepRules
 
@@ -92,6 +92,50 @@ def test_a_point_that_is_harmed_for_ever_is_neither_dropped_nor_named():
     assert said.best == 1
     assert [point.point for point in said.open_points] == [2]
     assert sweep.history.spent_s > 0.9 * RULES.budget_s  # it went on trying
+
+
+def reaches(*rates, harmed_rates, until_block):
+    """A sweep of points whose harmed trials, those before `until_block`, reach `harmed_rates`; None: they are not."""
+    sweep, history = BudgetedSweep(candidates_of(len(rates)), RULES), []
+    rng = np.random.default_rng(1)
+    while (trial := sweep.next()) is not None:
+        harmed = harmed_rates[trial.point] is not None and trial.block < until_block
+        rate = harmed_rates[trial.point] if harmed else rates[trial.point]
+        value = math.log(rate) + rng.normal(0.0, 0.01)
+        sweep.observe(trial, TrialOutcome(value, Limit.KEPT, 2.0 + OVERHEAD_S, usable=0.0 if harmed else 1.0))
+        history.append((trial, value))
+    return sweep, history
+
+
+def test_a_point_that_reached_as_much_while_harmed_is_run_until_it_is_not():
+    sweep, history = reaches(100.0, 270.0, 370.0, harmed_rates=(None, None, 280.0), until_block=8)
+    assert points_of(history).count(2) > 8
+    assert (sweep.decision().status, sweep.decision().best) == (Status.NAMED, 2)
+
+
+def test_no_other_is_named_before_one_that_reached_as_much_while_harmed():
+    sweep, _ = reaches(100.0, 270.0, 370.0, harmed_rates=(None, None, 280.0), until_block=1000)
+    said = sweep.decision()
+    assert (said.status, said.best) == (Status.NOT_YET, 1)
+    assert said.near < 0.2  # 280 is the least that point 2 reaches, and 270 is 3.6 % below it
+
+
+def test_a_point_far_behind_is_not_run_again_and_again_while_it_is_harmed():
+    sweep, history = reaches(100.0, 200.0, 370.0, harmed_rates=(20.0, None, None), until_block=1000)
+    assert points_of(history).count(0) <= 4
+    assert sweep.decision().best == 2
+
+
+def test_a_point_at_the_limit_of_the_load_generator_is_run_twice():
+    sweep, points = BudgetedSweep(candidates_of(3), RULES), []
+    while (trial := sweep.next()) is not None:
+        limited = trial.point == 2
+        rate = (100.0, 200.0, 370.0)[trial.point]
+        usable = 0.0 if limited else 1.0
+        sweep.observe(trial, TrialOutcome(math.log(rate), Limit.KEPT, 5.0, usable=usable, limited=limited))
+        points.append(trial.point)
+    assert points.count(2) == 2
+    assert (sweep.decision().status, sweep.decision().best) == (Status.NOT_YET, 1)
 
 
 def test_everything_harmed_cannot_be_said_yet():

@@ -4,7 +4,7 @@ import pytest
 from tune_replay import true_log_rate, tune
 from tune_spaces import CpuServer, Replay, true_capacities
 
-from harness.judge.conclusions.decision import Status
+from harness.judge.decision.decision import Status
 from harness.plan.plan import TrialKind
 from harness.run.tune_search import TuneRules, TuneSearch
 from harness.search.observation import Observation

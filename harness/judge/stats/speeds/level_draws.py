@@ -23,7 +23,7 @@ from harness.judge.stats.speeds.point_speeds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.judge.stats.speeds.point_speeds import Floats, Look
 
@@ -32,11 +32,15 @@ WIDTH, WIDTH_SPREAD = 0.25, 0.8  # of the lowest to the highest level: median, a
 WIDER = np.geomspace(1e-4, 10.0, 60)  # how far the ends may lie beyond the levels, together
 CHAINS, BURN_IN, KEPT = 100, 30, 10  # independent chains, and passes of each
 ANYWHERE = 10.0  # deviation of a point without a trial: that of anywhere between the ends
+HARM = 0.7  # deviation of the log of what disturbances cost a trial: a factor of 4 is two of them
 
 
-def level_draws(looks: Sequence[Look], points: int, seed: int) -> Floats:
-    """Random levels, (draws, points), of points 0 to `points` - 1 from at least one trial; logs, as those of trials."""
-    chains = _Chains.of(looks, points, np.random.default_rng(seed))
+def level_draws(looks: Sequence[Look], points: int, seed: int, floors: Mapping[int, float] | None = None) -> Floats:
+    """Random levels, (draws, points), of points 0 to `points` - 1 from at least one trial; logs, as those of trials.
+
+    floors: of points without a trial in `looks`, what disturbed trials reached all the same.
+    """
+    chains = _Chains.of(looks, points, np.random.default_rng(seed), floors or {})
     for _ in range(BURN_IN):
         chains.step()
     found: Floats = np.concatenate([chains.step() for _ in range(KEPT)]) + chains.centre
@@ -47,7 +51,8 @@ def level_draws(looks: Sequence[Look], points: int, seed: int) -> Floats:
 class _Chains:
     """The chains' states: `levels` (chains, points), `blocks` (chains, blocks) and `values` (chains, looks).
 
-    values: of the runs, which the trials show with a standard error.
+    values: of the runs, which the trials show with a standard error. floors: (points,), minus infinity where there is
+    none; `beyond` is the deviation of what lies above them, of a point without a floor that of anywhere.
     """
 
     rng: np.random.Generator
@@ -56,12 +61,14 @@ class _Chains:
     seen: Floats  # (looks,), less `centre`
     errors_sq: Floats  # (looks,)
     centre: float
+    floors: Floats
+    beyond: Floats  # (points,)
     levels: Floats
     blocks: Floats
     values: Floats
 
     @classmethod
-    def of(cls, looks: Sequence[Look], points: int, rng: np.random.Generator) -> _Chains:
+    def of(cls, looks: Sequence[Look], points: int, rng: np.random.Generator, floors: Mapping[int, float]) -> _Chains:
         """Chains that begin where a normal spread and the expected noise would have them."""
         design, values, errors_sq = design_of(looks, points)
         centre = float(values.mean())
@@ -71,6 +78,7 @@ class _Chains:
         middle = covariance @ (design.T @ (weights * (values - centre)))
         normal = rng.standard_normal((CHAINS, len(middle)))
         start = middle + normal @ np.linalg.cholesky(covariance).T
+        least = np.array([floors.get(number, -np.inf) for number in range(points)]) - centre
         return cls(
             rng,
             design[:, :points],
@@ -78,7 +86,9 @@ class _Chains:
             values - centre,
             errors_sq,
             centre,
-            start[:, :points],
+            least,
+            np.where(np.isfinite(least), HARM, ANYWHERE),
+            np.maximum(start[:, :points], least),
             start[:, points:],
             np.tile(values - centre, (CHAINS, 1)),
         )
@@ -103,9 +113,11 @@ class _Chains:
     def _new_levels(self, noise_sq: Floats) -> Floats:
         """Normal by the trials of each point, cut off at the ends."""
         low, high = self._ends()
+        low = np.maximum(low, self.floors)
         trials = self.at_point.sum(axis=0)
         mean = (self.values - self.blocks @ self.at_block.T) @ self.at_point / np.maximum(trials, 1.0)
-        deviation = np.where(trials > 0.0, np.sqrt(noise_sq / np.maximum(trials, 1.0)), ANYWHERE)
+        mean = np.where(np.isfinite(self.floors), self.floors, mean)
+        deviation = np.where(trials > 0.0, np.sqrt(noise_sq / np.maximum(trials, 1.0)), self.beyond)
         drawn = mean + deviation * _cut_normal(self.rng, (low - mean) / deviation, (high - mean) / deviation)
         levels: Floats = np.clip(drawn, low, high)
         return levels

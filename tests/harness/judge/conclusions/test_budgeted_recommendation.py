@@ -12,8 +12,8 @@ from harness.judge.checks.harm import HARMED
 from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.checks.target import WRONG_ANSWERS
 from harness.judge.conclusions.budgeted_recommendation import recommend_within_budget
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.history_of_plan import candidates_of, outcome_of, trial_history
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.history_of_plan import candidates_of, outcome_of, trial_history
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import Latency, StreamMetrics

@@ -54,3 +54,13 @@ def test_a_point_without_a_trial_may_be_anywhere_between_the_others():
     assert draws[:, 2].mean() == pytest.approx(0.2, abs=0.1)
     assert 0.05 < (draws[:, 2] > draws[:, 1]).mean() < 0.4
     assert (draws == level_draws(looks, 3, seed=1)).all()
+
+
+def test_what_harmed_trials_reached_is_the_least_there_may_be():
+    looks = [Look(point, block, value) for block in range(4) for point, value in ((0, 0.0), (1, 0.4), (2, -1.0))]
+    draws = level_draws(looks, 4, seed=1, floors={3: 0.41})
+    assert draws[:, 3].min() >= 0.41
+    assert (draws[:, 3] > draws[:, 1]).mean() > 0.9
+    low = level_draws(looks, 4, seed=1, floors={3: -0.9})  # 0.4 is 1.9 deviations of the harm above
+    assert 0.0 < (low[:, 3] > low[:, 1]).mean() < 0.1
+    assert (low[:, 0].mean(), low[:, 1].mean()) == pytest.approx((0.0, 0.4), abs=0.02)

@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.judge.checks.harm import HARMED
-from harness.judge.checks.point import fault_of_target
-from harness.judge.conclusions.chances import Limit
-from harness.judge.conclusions.decision import Candidate
-from harness.judge.conclusions.trial_history import CandidateTrial, TrialHistory, TrialOutcome
+from harness.judge.checks.point import NO_REPEAT_CHANGES, fault_of_target
+from harness.judge.decision.chances import Limit
+from harness.judge.decision.decision import Candidate
+from harness.judge.decision.trial_history import CandidateTrial, TrialHistory, TrialOutcome
 from harness.judge.findings import Verdict
 from harness.plan.plan import TrialKind
 
@@ -60,7 +60,11 @@ def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> TrialOutcom
     if not rate.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable)
     error = math.log(rate.high / rate.low) / (2 * Z_95) if rate.low and rate.high else 0.0
-    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, error)
+    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, error, _limited(trial))
+
+
+def _limited(trial: TrialMetrics) -> bool:
+    return any(each.verdict is Verdict.INVALID and each.kind in NO_REPEAT_CHANGES for each in trial.findings)
 
 
 def usable_share(trial: TrialMetrics) -> float:

@@ -7,28 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import WITHIN_2, WITHIN_5, Limit, chances
-from harness.judge.conclusions.decision import Candidate, Decision, Stand, decide, published_figure
-from harness.judge.stats.speeds.level_draws import level_draws
+from harness.judge.decision.chances import WITHIN_2, WITHIN_5, Limit, chances
+from harness.judge.decision.decision import Candidate, Decision, Stand, decide, published_figure
+from harness.judge.stats.speeds.level_draws import HARM, level_draws
 from harness.judge.stats.speeds.point_speeds import Look, estimate
 from harness.plan.plan import TrialKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from harness.judge.conclusions.chances import Chances
+    from harness.judge.decision.chances import Chances
     from harness.judge.stats.speeds.point_speeds import PointSpeeds
 
 LEAST_USABLE = 0.3  # share of a trial that must be unharmed for it to count
 FAILURES = 2  # trials that could not be run, after which a point is out
-HARM = 0.7  # standard error of the log of what a harmed trial reached: a factor of 4 is two of them
 SURE = 0.95  # probability of being within 2 % of the best at which a search ends early
 TIGHT = 0.05  # half-width of the published figure at which it ends early, as a share
 FRESH_TRIALS = 3  # of the leader, before a search ends early
 RANKED_TRIALS = 2  # of each point, before harmed trials say how sure their order is
-HARMED_TRIALS = 4  # after so many, and none that is usable, a point is not run again
+HARMED_TRIALS = 4  # after so many, none of them usable, a point is run again only where it may well be the best
+HARDLY_BEST = 0.05  # probability below which it hardly is
+LIMITED_TRIALS = 2  # after so many in which the load generator was the limit, a point is not run again
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class TrialOutcome:
 
     log_value: of throughput or goodput; None where the trial could not be run or got no good response.
     limit: whether the point keeps the limit by all its trials so far. usable: share that disturbances left usable.
-    spent_s: all that the trial took, start of the target included.
+    spent_s: all that the trial took, start of the target included. limited: another trial would be harmed as well,
+    since the load generator is the limit.
     """
 
     log_value: float | None
@@ -70,6 +72,7 @@ class TrialOutcome:
     spent_s: float
     usable: float = 1.0
     standard_error: float = 0.0
+    limited: bool = False
 
     @property
     def harmed(self) -> bool:
@@ -105,10 +108,14 @@ class TrialHistory:
         ]
 
     def limits(self) -> list[Limit]:
-        """For each point whether it keeps the limit: as its latest usable trial left it, by all trials up to it."""
-        found = [Limit.NOT_YET] * len(self.candidates)
+        """For each point whether it keeps the limit: as its latest usable trial left it, by all trials up to it.
+
+        Of a point without one: what keeps the limit on a busy machine keeps it on a quiet one.
+        """
+        found, measured = [Limit.NOT_YET] * len(self.candidates), self._measured()
         for trial, outcome in self.trials:
-            if not outcome.harmed and outcome.log_value is not None:
+            told = not outcome.harmed or (trial.point not in measured and outcome.limit is Limit.KEPT)
+            if told and outcome.log_value is not None:
                 found[trial.point] = outcome.limit
         return found
 
@@ -143,7 +150,7 @@ class TrialHistory:
         """Speeds and chances of all points, where there is a usable trial."""
         if self._known is None or self._known[0] != len(self.trials):
             looks, hints, points = self.looks(), list(self._hints()), len(self.candidates)
-            draws = level_draws([*looks, *hints], points, self.seed)
+            draws = level_draws(looks, points, self.seed, _floors(hints))
             found = chances(draws, self.limits(), self.out(), self.seed)
             self._known = len(self.trials), (estimate(looks, points, hints), found)
         return self._known[1]
@@ -211,8 +218,22 @@ class TrialHistory:
                 yield Look(trial.point, trial.block, outcome.log_value, HARM)
 
     def _given_up(self) -> NDArray[np.bool_]:
-        harmed = np.bincount(np.array([*self._harmed()], np.int64), minlength=len(self.candidates))
-        return (harmed >= HARMED_TRIALS) & ~np.isin(np.arange(len(harmed)), list(self._measured()))
+        """The points whose trials were all harmed and that are not worth another."""
+        points = np.arange(len(self.candidates))
+        harmed = np.bincount(np.array([*self._harmed()], np.int64), minlength=len(points))
+        limited = [trial.point for trial, outcome in self.trials if outcome.harmed and outcome.limited]
+        chance = self.so_far()[1].of_being_best() if self.looks() else np.ones(len(points))
+        hopeless = (harmed >= HARMED_TRIALS) & (chance < HARDLY_BEST)
+        hopeless |= np.bincount(np.array(limited, np.int64), minlength=len(points)) >= LIMITED_TRIALS
+        return hopeless & ~np.isin(points, list(self._measured()))
 
     def _harmed(self) -> Iterator[int]:
         return (trial.point for trial, outcome in self.trials if outcome.harmed)
+
+
+def _floors(hints: Sequence[Look]) -> dict[int, float]:
+    """What the harmed trials of each point reached on average; the machine's drift between blocks is left in."""
+    return {
+        point: float(np.mean([look.log_value for look in hints if look.point == point]))
+        for point in {look.point for look in hints}
+    }

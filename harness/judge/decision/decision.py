@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.conclusions.chances import WITHIN_2, WITHIN_5, Limit, chances
+from harness.judge.decision.chances import WITHIN_2, WITHIN_5, Limit, chances
 from harness.judge.interval import Interval
 from harness.judge.stats.distributions import student_t_quantile
 from harness.judge.stats.speeds.level_draws import level_draws
@@ -17,7 +17,7 @@ from harness.judge.stats.speeds.level_draws import level_draws
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.judge.conclusions.chances import Chances
+    from harness.judge.decision.chances import Chances
     from harness.judge.stats.speeds.point_speeds import Look, PointSpeeds
 
 CERTAIN_ENOUGH = 0.7  # a point is named where it is within WITHIN_5 of the best with this probability

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from harness.judge.conclusions.chances import Chances, Limit, chances
-from harness.judge.conclusions.decision import Candidate, Stand, Status, decide, published_figure
+from harness.judge.decision.chances import Chances, Limit, chances
+from harness.judge.decision.decision import Candidate, Stand, Status, decide, published_figure
 from harness.judge.stats.speeds.level_draws import level_draws
 from harness.judge.stats.speeds.point_speeds import Look, PointSpeeds, estimate
 
