@@ -73,7 +73,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} {name!r}: {remedy}")
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """`text`, in which control characters but tabs and line feeds are escaped: a terminal would obey a server's."""
     return "".join(ascii(each)[1:-1] if _is_control(each) else each for each in text)
 

@@ -13,7 +13,7 @@ from harness.cli.parts.command_line import as_typed, names_given_file, program, 
 from harness.cli.parts.plain_output import allow_plain_output, warn_of_lost_output
 from harness.cli.parts.system_limits import require_address_space, require_current_folder, require_proc
 from harness.clock import monotonic_ns
-from harness.errors import ExitCode, SweepspotError, UserError, printable, shortened
+from harness.errors import ExitCode, SweepspotError, UserError, escaped, shortened
 from harness.system.ending_signals import reset_signals
 from harness.system.named_secrets import hidden_query_secrets, without_named_secrets
 
@@ -155,7 +155,7 @@ def _run() -> int:
         result = cli.main(prog_name=program(), standalone_mode=False, obj=monotonic_ns())
     except SweepspotError as error:
         text = error.message(OPTIONS) if isinstance(error, UserError) else str(error)
-        print(f"error: {printable(hidden_query_secrets(as_typed(text)))}", file=sys.stderr)
+        print(f"error: {escaped(hidden_query_secrets(as_typed(text)))}", file=sys.stderr)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

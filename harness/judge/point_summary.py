@@ -67,7 +67,7 @@ def summarise_point(
         slo = slo.of_class(names[0])
     trials = tuple(summary.metrics for summary in summaries)
     counted = counted_trials(trials)
-    runs = [summary for summary in _counted(summaries) if summary.durations]
+    measured = [summary for summary in _counted(summaries) if summary.durations]
     metrics = PointMetrics(
         point=point.number,
         setting=point.setting,
@@ -77,52 +77,53 @@ def summarise_point(
         repeats=len(counted),
         seconds=sum(trial.seconds for trial in counted),
         counts=added([trial.counts for trial in counted]),
-        throughput_rps=pooled_rate([run.rates_rps for run in runs], noises.of(THROUGHPUT)),
-        goodput_rps=_goodput(runs, slo, noises) if slo else None,
-        response=pooled_latency(_of_kind(runs, "response"), noises.of("response")),
-        service=pooled_latency(_of_kind(runs, "service"), noises.of("service")),
-        lateness=pooled_latency(_of_kind(runs, "lateness"), noises.of("lateness")),
-        split=pooled_split([run.metrics for run in runs]),
-        steps=pooled_steps([run.metrics for run in runs]),
-        accuracy=accuracy([run.predictions for run in runs]),
-        usage=mean_usage([run.metrics.usage for run in runs]),
-        mean_batch=weighted([(run.metrics.mean_batch, run.metrics.counts.ok) for run in runs]),
+        throughput_rps=pooled_rate([summary.rates_rps for summary in measured], noises.of(THROUGHPUT)),
+        goodput_rps=_goodput(measured, slo, noises) if slo else None,
+        response=pooled_latency(_of_kind(measured, "response"), noises.of("response")),
+        service=pooled_latency(_of_kind(measured, "service"), noises.of("service")),
+        lateness=pooled_latency(_of_kind(measured, "lateness"), noises.of("lateness")),
+        split=pooled_split([summary.metrics for summary in measured]),
+        steps=pooled_steps([summary.metrics for summary in measured]),
+        accuracy=accuracy([summary.predictions for summary in measured]),
+        usage=mean_usage([summary.metrics.usage for summary in measured]),
+        mean_batch=weighted([(summary.metrics.mean_batch, summary.metrics.counts.ok) for summary in measured]),
         meets_slo=None,
         verdict=Verdict.VALID,  # until `judge_point` has judged
         findings=(),
         trials=trials,
-        stream=pooled_streams([run.stream for run in runs if run.stream], noises),
-        server=pooled_figures([run.metrics for run in runs]),
-        spread=response_spread(_of_kind(runs, "response"), [run.timed for run in runs]),
+        stream=pooled_streams([summary.stream for summary in measured if summary.stream], noises),
+        server=pooled_figures([summary.metrics for summary in measured]),
+        spread=response_spread(_of_kind(measured, "response"), [summary.timed for summary in measured]),
     )
-    rows = SloRows({kind: _of_kind(runs, kind) for kind in DECIDED}, noises, metrics.concurrency)
-    by_run = [_classes(run, slo) for run in runs] if any(run.classes for run in runs) or len(names) > 1 else []
-    mixed = pooled_classes(by_run, noises, metrics.concurrency)
+    rows = SloRows({kind: _of_kind(measured, kind) for kind in DECIDED}, noises, metrics.concurrency)
+    several = len(names) > 1 or any(summary.classes for summary in measured)
+    by_trial = [_classes(summary, slo) for summary in measured] if several else []
+    mixed = pooled_classes(by_trial, noises, metrics.concurrency)
     by_class = mixed and slo is not None and slo.of_classes
     met = meets_each(mixed) if by_class else meets_slo(metrics, slo, rows) if slo else None
     more_s = seconds_to_decide(metrics, slo, rows) if slo and met is None else None
-    servers = pooled_servers([run.servers for run in runs], noises, metrics.concurrency)
+    servers = pooled_servers([summary.servers for summary in measured], noises, metrics.concurrency)
     decided = msgspec.structs.replace(metrics, meets_slo=met, slo_more_seconds=more_s, servers=servers)
     verdict, findings = judge_point(decided)
     judged = msgspec.structs.replace(decided, verdict=verdict, findings=findings)
-    one = runs and len(names) == 1
+    one = measured and len(names) == 1
     return msgspec.structs.replace(judged, classes=(only_class(names[0], judged, slo),) if one else mixed)
 
 
-def _classes(run: TrialSummary, slo: Slo | None) -> tuple[ClassSample, ...]:
+def _classes(summary: TrialSummary, slo: Slo | None) -> tuple[ClassSample, ...]:
     """The classes of a repeat of which others have several: where it had only one, that is all of it."""
-    if run.classes or len(run.class_names) != 1:
-        return run.classes
+    if summary.classes or len(summary.class_names) != 1:
+        return summary.classes
     return (
         ClassSample(
-            name=run.class_names[0],
-            slo=slo.of_class(run.class_names[0]) if slo else None,
-            counts=run.metrics.counts,
-            response=run.durations["response"],
-            service=run.durations["service"],
-            rates_rps=run.rates_rps,
-            good_rates_rps=run.good_rates_rps,
-            stream=run.stream,
+            name=summary.class_names[0],
+            slo=slo.of_class(summary.class_names[0]) if slo else None,
+            counts=summary.metrics.counts,
+            response=summary.durations["response"],
+            service=summary.durations["service"],
+            rates_rps=summary.rates_rps,
+            good_rates_rps=summary.good_rates_rps,
+            stream=summary.stream,
             limits=(),
         ),
     )
@@ -135,6 +136,6 @@ def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
     return [summary.durations[kind] for summary in summaries]
 
 
-def _goodput(runs: Sequence[TrialSummary], slo: Slo, noises: NoiseByKind) -> Interval:
-    good = [run.good_rates_rps for run in runs]
-    return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(runs, "response"), noises)
+def _goodput(measured: Sequence[TrialSummary], slo: Slo, noises: NoiseByKind) -> Interval:
+    good = [summary.good_rates_rps for summary in measured]
+    return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(measured, "response"), noises)

@@ -71,6 +71,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[str, ...] = ()  # over which conversations were spread, where they are several
     errors: dict[str, int] = {}  # text of the failure -> count; at most 100 texts, the rest under "other"
     disbelieved: dict[str, int] = {}  # what a server said of itself that cannot be true -> count
+    unnoticed: dict[str, int] = {}  # failure that a response reports, which a user's task took as good -> count
     users_lowest: int | None = None  # the fewest users that were there during the measure phase
     task_errors: dict[str, int] = {}  # type and line of an exception that users raised -> count
     protocol: str = ""

@@ -178,3 +178,63 @@ def test_requests_that_locust_does_not_report_are_counted(tmp_path):
     assert report["timeout"] == texts["timeout: Timeout"] + texts["timeout: RetriesExceeded"]
     assert report["wrong"] == sum(report["task_errors"].values())
     assert report["ok"] > 0  # those of the client with a clock of its own
+
+
+FAILURES_TAKEN_AS_GOOD = """
+from locust import FastHttpUser, HttpUser, constant, task
+
+
+class Mine(HttpUser):
+    wait_time = constant(0.01)
+    fixed_count = 1
+
+    @task
+    def ask(self):
+        self.client.get("/busy", name="requests")
+
+
+class Quick(FastHttpUser):
+    wait_time = constant(0.01)
+    fixed_count = 1
+
+    @task
+    def ask(self):
+        self.client.get("/busy", name="geventhttpclient")
+
+    @task
+    def look(self):
+        with self.client.get("/busy", catch_response=True, name="looked into") as response:
+            response.success()
+
+    @task
+    def good(self):
+        self.client.get("/answer")
+"""
+
+
+class Busy(JsonHandler):
+    def do_GET(self):
+        self.answer(200, {"label": "dog"} if self.path == "/answer" else {"code": 429, "msg": "qps limit exceeded"})
+
+
+def test_failures_that_tasks_take_as_good_are_found(tmp_path):
+    (tmp_path / "mine.py").write_text(FAILURES_TAKEN_AS_GOOD)
+    with served_by(Busy) as url:
+        argv = [sys.executable, "-m", "harness", "run", "--scenario", "mine.py", "--target", url, "--out", "out"]
+        argv += ["--concurrency", "2", "--seconds", "1s", "--warmup", "0.1s", "--json"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
+        )
+    report = json.loads(next((tmp_path / "out/trials").glob("*/load.json")).read_text())
+    rows = pq.read_table(next((tmp_path / "out/trials").glob("*/requests.parquet"))).to_pylist()
+    place = {name: number for number, name in enumerate(report["request_classes"])}
+    failed = [row for row in rows if row["request_class"] in (place["requests"], place["geventhttpclient"])]
+    assert {row["request_class"] for row in failed} == {place["requests"], place["geventhttpclient"]}
+    assert report["unnoticed"] == {"qps limit exceeded": len(failed)}
+    assert report["ok"] == len(rows)  # as Locust counts them
+    (point,) = json.loads(done.stdout)["result"]["points"]
+    found = {each["kind"]: each for each in point["findings"]}
+    assert found["unnoticed_failures"]["verdict"] == "INVALID"
+    assert "most often: qps limit exceeded." in found["unnoticed_failures"]["text"]
+    assert done.returncode != 0

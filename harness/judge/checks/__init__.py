@@ -49,6 +49,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     harm.harmed,
     service.unavailable,
     target.errors,
+    target.unnoticed_failures,
     target.rejections,
     generator.not_sent,
     generator.lateness,

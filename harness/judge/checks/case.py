@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from harness.judge.findings import Finding, FindingKind, Verdict
 from harness.plan.arrivals import Closed, OpenProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -104,6 +105,14 @@ def worst_of_each_kind(trials: Sequence[Sequence[Finding]]) -> Iterator[tuple[Fi
         severest = worst(each.verdict for _, each in found)
         number, shown = next(pair for pair in found if pair[1].verdict is severest)
         yield shown, number, len(found)
+
+
+def added_counts(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """How often each text was counted by all load processes together."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
 
 
 def grade(value: float, degraded_above: float, invalid_above: float) -> Verdict:

@@ -12,7 +12,7 @@ from harness.judge.checks.generator import GC_PAUSE, GENERATOR_CPU
 from harness.judge.checks.records import TARGET_DIED
 from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.checks.steadiness import UNSTEADY
-from harness.judge.checks.target import ERRORS, WRONG_ANSWERS
+from harness.judge.checks.target import ERRORS, UNNOTICED_FAILURES, WRONG_ANSWERS
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
@@ -27,7 +27,7 @@ TOO_FEW_SAMPLES = FindingKind("too_few_samples", "Too few samples for some perce
 LEFT_OUT = FindingKind("left_out", "A repeat is left out")
 REPEATS_DISAGREE = FindingKind("repeats_disagree", "Repeats disagree")
 DISAGREE_BY = 1.05  # repeats that differ by less than this factor are near enough, whatever their intervals
-FAULTS_OF_TARGET = {kind.name for kind in (WRONG_ANSWERS, ERRORS, TARGET_DIED, UNAVAILABLE)}
+FAULTS_OF_TARGET = {kind.name for kind in (WRONG_ANSWERS, ERRORS, UNNOTICED_FAILURES, TARGET_DIED, UNAVAILABLE)}
 NO_REPEAT_CHANGES = FAULTS_OF_TARGET | {GENERATOR_CPU.name, GC_PAUSE.name}  # nor the limits of the load process
 HEADLINE_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.clock import NS_PER_MS, NS_PER_S
-from harness.judge.checks.case import finding
+from harness.judge.checks.case import added_counts, finding
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, milliseconds, percent
 from harness.judge.numbers.target.active_users import USERS_OF_A_WORKER
@@ -139,16 +139,13 @@ def server_timing(case: TrialCase) -> Finding | None:
 
 def disbelieved(case: TrialCase) -> Finding | None:
     """The server said of itself what cannot be true, such as a token count that is no number."""
-    counts: dict[str, int] = {}
-    for report in case.data.reports:
-        for text, count in report.disbelieved.items():
-            counts[text] = counts.get(text, 0) + count
+    counts = added_counts(report.disbelieved for report in case.data.reports)
     if not counts:
         return None
-    total, example = sum(counts.values()), max(counts, key=lambda text: counts[text])
-    text = f"{grouped(total)} responses carried what cannot be true, mostly {example}."
+    example = counts.most_common(1)[0][0]
+    text = f"{grouped(counts.total())} responses carried what cannot be true, mostly {example}."
     remedy = "These numbers are left out, the responses count: correct what the server reports."
-    return finding(DISBELIEVED, Verdict.DEGRADED, text, remedy, count=total)
+    return finding(DISBELIEVED, Verdict.DEGRADED, text, remedy, count=counts.total())
 
 
 def closed(case: TrialCase) -> Finding | None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.judge.checks.case import finding, grade
+from harness.judge.checks.case import added_counts, finding, grade
 from harness.judge.checks.streams import well_formed
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, grouped, percent
 from harness.judge.stats.growth import growth
-from harness.record.rows import ABSENT
+from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
     from harness.judge.checks.case import TrialCase
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WRONG_ANSWERS = FindingKind("wrong_answers", "Responses were wrong")
 ERRORS = FindingKind("errors", "Requests failed")
+UNNOTICED_FAILURES = FindingKind("unnoticed_failures", "Responses that were taken as good report failures")
 REJECTIONS = FindingKind("rejections", "The target rejected requests")
 UNCHECKED = FindingKind("unchecked", "Not all responses were checked")
 LENIENT = FindingKind("lenient", "The tolerance is wider than the expected values")
@@ -26,6 +27,7 @@ SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
 FEW_WAITING = 0.05  # of the users
+SEVERAL = 2  # servers
 ALLOWED = "The objective allows so many failures; only good responses count."
 CONDITION = "a wrong response: "  # before the condition of the user's that a response does not meet
 _GROWTH = 1.5  # in flight at the end over its mean: 1 when steady, 2 when it grows in a straight line
@@ -53,6 +55,18 @@ def wrong_answers(case: TrialCase) -> Finding | None:
     return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
 
+def unnoticed_failures(case: TrialCase) -> Finding | None:
+    """Tasks of a locustfile took responses as good that say of themselves that the request failed."""
+    texts = added_counts(report.unnoticed for report in case.data.reports)
+    if not texts:
+        return None
+    share = texts.total() / sum(report.ok for report in case.data.reports)
+    most = texts.most_common(1)[0][0]
+    text = f"{percent(share)} of the responses that tasks took as good report a failure; most often: {most}."
+    remedy = "Let the tasks look: with self.client.post(..., catch_response=True) as response: response.failure(...)."
+    return finding(UNNOTICED_FAILURES, grade(share, 0.0, ERRORS_INVALID), text, remedy, share=share)
+
+
 def errors(case: TrialCase) -> Finding | None:
     """Requests failed, ran into the time-out, or were still open when the trial had to end."""
     counts = case.metrics.counts
@@ -64,7 +78,7 @@ def errors(case: TrialCase) -> Finding | None:
     listed = ", ".join(f"{grouped(count)} {what}" for what, count in kinds if count)
     texts = _reasons(case)
     most = f"; most often: {max(texts, key=texts.__getitem__)}" if texts else ""
-    text = f"{percent(share)} of the requests got no good response ({listed}{most})."
+    text = f"{percent(share)} of the requests got no good response ({listed}{most}).{_where_they_failed(case)}"
     if case.failures_allowed:
         return finding(ERRORS, Verdict.VALID, text, ALLOWED, share=share)
     waited = counts.timeout + counts.aborted
@@ -72,15 +86,21 @@ def errors(case: TrialCase) -> Finding | None:
     return finding(ERRORS, grade(share, 0.0, ERRORS_INVALID), text, f"{case.look_into_log}{slow}.", share=share)
 
 
+def _where_they_failed(case: TrialCase) -> str:
+    """How many of the failures came from the server with most of them, where several share the conversations."""
+    servers = case.data.reports[0].servers if case.data.reports else ()
+    if case.rows is None or len(servers) < SEVERAL:
+        return ""
+    failed = case.rows.due.where(case.rows.due.outcome_is(Outcome.ERROR, Outcome.TIMEOUT, Outcome.ABORTED))["server"]
+    counts = [int(np.count_nonzero(failed == number)) for number in range(len(servers))]
+    worst = max(range(len(servers)), key=counts.__getitem__)
+    return f" {grouped(counts[worst])} of these {grouped(sum(counts))} were at {servers[worst]}." if any(counts) else ""
+
+
 def _reasons(case: TrialCase, beginning: str = "") -> dict[str, int]:
     """How often each failure whose text begins so was counted, by the rest of the text."""
-    texts: dict[str, int] = {}
-    for report in case.data.reports:
-        for message, count in report.errors.items():
-            if message.startswith(beginning):
-                text = message.removeprefix(beginning)
-                texts[text] = texts.get(text, 0) + count
-    return texts
+    counts = added_counts(report.errors for report in case.data.reports)
+    return {text.removeprefix(beginning): count for text, count in counts.items() if text.startswith(beginning)}
 
 
 def rejections(case: TrialCase) -> Finding | None:

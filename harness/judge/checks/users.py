@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.case import finding, grade
+from harness.judge.checks.case import added_counts, finding, grade
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import grouped
 
@@ -51,8 +51,5 @@ def task_errors(case: TrialCase) -> Finding | None:
 
 def most_raised(case: TrialCase) -> str:
     """The exception that was raised most often, with its line; empty where there was none."""
-    counts: dict[str, int] = {}
-    for report in case.data.reports:
-        for text, count in report.task_errors.items():
-            counts[text] = counts.get(text, 0) + count
+    counts = added_counts(report.task_errors for report in case.data.reports)
     return max(counts, key=counts.__getitem__, default="")

@@ -52,6 +52,7 @@ class ObservedRequest:
     start_ns: int
     done_ns: int
     checked: bool = False  # its task has looked into the response
+    unnoticed: str = ""  # the failure that the response reports, though it was taken as good
 
 
 class Ledger:
@@ -72,6 +73,7 @@ class Ledger:
         self.errors: dict[str, int] = {}
         self.disbelieved: dict[str, int] = {}  # what servers said of themselves that cannot be true
         self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
+        self.unnoticed: dict[str, int] = {}  # failures that responses to such clients report and tasks took as good
         self._check, self._describe, self._statuses = reader
         self._places = places
         self._place_table = np.empty((0, 3), np.int64)
@@ -186,6 +188,8 @@ class Ledger:
         self.checked += seen.checked
         if seen.error:
             _count(self.observed_errors, self._hidden(seen.error))
+        if seen.unnoticed:
+            _count(self.unnoticed, self._hidden(seen.unnoticed))
         known = {
             "due_ns": seen.start_ns,
             "sent_ns": seen.start_ns,

@@ -193,6 +193,7 @@ class Load:
             servers=self.servers,
             errors={**ledger.observed_errors, **ledger.errors},
             disbelieved=ledger.disbelieved,
+            unnoticed=ledger.unnoticed,
             user_paced=ledger.user_paced,
             users_lowest=self.users.lowest,
             task_errors=self.users.exceptions,

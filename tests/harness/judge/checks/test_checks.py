@@ -290,6 +290,25 @@ def test_errors_name_the_most_frequent():
     assert finding.data["share"] == pytest.approx(failed / ROWS.num_rows)
 
 
+@pytest.mark.parametrize(("count", "verdict"), [(1, V.DEGRADED), (90, V.DEGRADED), (ROWS.num_rows // 10, V.INVALID)])
+def test_failures_that_tasks_took_as_good(count, verdict):
+    report = report_of(ROWS, 10.0, unnoticed={"quota exceeded": count})
+    (finding,) = summarise_trial(evidence_of(ROWS, reports=(report,)), None).findings
+    assert (finding.kind, finding.verdict) == ("unnoticed_failures", verdict)
+    assert finding.text.endswith("report a failure; most often: quota exceeded.")
+    assert finding.data["share"] == pytest.approx(count / ROWS.num_rows)
+
+
+def test_of_several_servers_the_one_that_fails_is_named():
+    number = np.arange(ROWS.num_rows)
+    outcomes = np.where(number % 10 == 1, Outcome.ERROR, np.where(number % 1000 == 0, Outcome.TIMEOUT, Outcome.OK))
+    rows = closed_loop(outcome=outcomes, server=number % 2)
+    report = report_of(rows, 10.0, servers=("http://127.0.0.1:1", "http://127.0.0.1:2"))
+    texts = {each.kind: each.text for each in summarise_trial(evidence_of(rows, reports=(report,)), None).findings}
+    odd, even = np.count_nonzero(number % 10 == 1), np.count_nonzero(number % 1000 == 0)
+    assert texts["errors"].endswith(f" {odd} of these {odd + even} were at http://127.0.0.1:2.")
+
+
 @pytest.mark.parametrize(("every", "verdict"), [(10, None), (100, V.VALID), (0, V.DEGRADED)])
 def test_unchecked(every, verdict):
     checked = (np.arange(ROWS.num_rows) % every == 0).astype(int) if every else 0

@@ -1,7 +1,8 @@
 """Writes rows for requests of other clients: FastHttpUser, HttpUser, or any that fires `events.request`.
 
 Their instants are those that the client
-reports: from the call to the end of the response, without the first byte.
+reports: from the call to the end of the response, without the first byte. What a task takes as good counts as good,
+as Locust has it; where the body says that the request failed, the load's report says so too.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
 from harness.measure.load.ledger import ObservedRequest
 from harness.measure.load.timeout_errors import is_timeout
 from harness.record.rows import ABSENT, Outcome
-from harness.wire.failure_text import quoted
+from harness.wire.failure_text import is_page, quoted, reported_in
 from harness.wire.http.refusal import REFUSED_STATUSES
 
 if TYPE_CHECKING:
     from harness.measure.load.load_generator import Load
 
 CAUGHT = "_sweepspot_caught"  # an attribute of responses that the task looks into itself
+MOST_BYTES = 1 << 12  # of a body that may report a failure and hold no result
 OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class OtherClientRecorder:
         if start_time is not None:
             start_ns = self._started(start_time, start_ns)
         status = getattr(response, "status_code", 0) or ABSENT
-        outcome = outcome_of(status, exception)
+        outcome, caught = outcome_of(status, exception), bool(getattr(response, CAUGHT, False))
         seen = ObservedRequest(
             outcome=outcome,
             error="" if exception is None else _text(outcome, status, exception),
@@ -60,7 +62,8 @@ class OtherClientRecorder:
             size_bytes=response_length or 0,
             start_ns=start_ns,
             done_ns=start_ns + duration_ns,
-            checked=bool(getattr(response, CAUGHT, False)),
+            checked=caught,
+            unnoticed="" if caught or exception is not None else reported_failure(response),
         )
         self._load.ledger.observed(seen, self._load.classes.place(name, request_type, fed=False))
 
@@ -84,6 +87,19 @@ def outcome_of(status: int, exception: Exception | None) -> Outcome:
     if isinstance(exception, CatchResponseError) and 200 <= status < 300:
         return Outcome.WRONG  # the task itself has rejected the response
     return Outcome.TIMEOUT if is_timeout(exception) else Outcome.ERROR
+
+
+def reported_failure(response: Any) -> str:
+    """The words of a body that reports a failure; empty where there are none.
+
+    Only a body that the client has read already is looked into, and no web page, which may be what was asked for.
+    """
+    body = getattr(response, "_content", None) or getattr(
+        response, "_cached_content", None
+    )  # requests; geventhttpclient
+    if not isinstance(body, bytes) or len(body) > MOST_BYTES or is_page(body):
+        return ""
+    return reported_in(body) or ""
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:
