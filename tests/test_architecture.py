@@ -32,7 +32,7 @@ MOST_MODULES = 15  # side by side in one folder
 HOMES = {  # a library, and the only files that may import it
     ("locust", "gevent", "greenlet"): ("harness/measure/load/locust/*", "scenarios/*"),
     ("keras", "tensorflow", "torch", "jax", "onnxruntime", "openvino", "ai_edge_litert"): ("targets/*",),
-    ("pynvml",): ("harness/measure/samplers/gpu.py",),
+    ("pynvml",): ("harness/measure/samplers/machine/gpu.py",),
     ("matplotlib", "jinja2"): ("reports/*",),
 }
 CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time",
@@ -250,7 +250,7 @@ def test_the_check_turns_red(path, source):
         ("harness/measure/load/locust/users.py", "import gevent\nfrom locust import User"),
         ("harness/clock.py", "import time\ntime.monotonic_ns()"),
         ("harness/judge/numbers/trial_rows.py", "import time\ntime.sleep(1)\nfrom datetime import timedelta"),
-        ("harness/measure/samplers/gpu.py", "import pynvml"),
+        ("harness/measure/samplers/machine/gpu.py", "import pynvml"),
         ("scenarios/predict.py", "from locust import User\nfrom harness.users import InferenceUser"),
         ("targets/batched.py", "import keras\nfrom harness.clock import monotonic_ns\nfrom targets import models"),
         ("reports/page.py", "import jinja2\nfrom harness.judge.metrics import PointResult\npoint.p99.value"),

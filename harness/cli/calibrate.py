@@ -52,7 +52,7 @@ def command(
     from harness.cli.parts.progress import listening
     from harness.cli.parts.run_frame import new_path
     from harness.clock import wall_time
-    from harness.measure.samplers.gpu import describe_gpus
+    from harness.measure.samplers.machine.gpu import describe_gpus
     from harness.record.machine.envelope import keep
     from harness.record.machine.environment import capture
     from harness.record.run_dir import RunDir

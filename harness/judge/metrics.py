@@ -234,6 +234,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     threads_target: float | None = None
     context_switches_per_s: float | None = None
     steal_percent: float | None = None
+    memory_access_ns: float | None = None  # median of random accesses on the target's cores, beyond its own caches
     gpu_utilization_percent: float | None = None
     gpu_memory_mb: float | None = None
     gpu_power_w: float | None = None

@@ -133,6 +133,7 @@ COLUMNS: Mapping[str, Callable[[Usage], str]] = {
     "Threads": lambda usage: units.number(usage.threads_target, 2),
     "Context switches /s": lambda usage: units.number(usage.context_switches_per_s),
     "Steal": lambda usage: units.with_unit(usage.steal_percent, "%", 2),
+    "Memory access, ns": lambda usage: units.number(usage.memory_access_ns, 3),
     "GPU use": lambda usage: units.with_unit(usage.gpu_utilization_percent, "%", 2),
     "GPU memory, MB": lambda usage: units.number(usage.gpu_memory_mb),
     "GPU power, W": lambda usage: units.number(usage.gpu_power_w),

@@ -48,7 +48,7 @@ class RunFrame(ABC, Generic[FolderT]):
     @classmethod
     def begin(cls, plan: BasePlan[Any], *, out: str | None, gated: bool) -> Self:
         """A new run of `plan` in a new folder: `out`, or one named after the time. Raises UserError."""
-        from harness.measure.samplers.gpu import describe_gpus
+        from harness.measure.samplers.machine.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
         started = wall_time()
@@ -88,7 +88,7 @@ class RunFrame(ABC, Generic[FolderT]):
 
     def resume(self, *, as_json: bool) -> int:
         """Run what is left of the plan, then judge and show all of it."""
-        from harness.measure.samplers.gpu import describe_gpus
+        from harness.measure.samplers.machine.gpu import describe_gpus
         from harness.record.machine.environment import capture
 
         warn_of_another_machine(self.folder.read().environment, capture(describe_gpus()))

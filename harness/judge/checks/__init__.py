@@ -91,6 +91,7 @@ POINT_CHECKS: tuple[PointCheck, ...] = (
     point.left_out,
     point.too_few_samples,
     point.repeats_disagree,
+    machine.slow_memory,
 )
 
 

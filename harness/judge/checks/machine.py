@@ -1,28 +1,37 @@
-"""Checks of the machine: isolated cores, stolen time, foreign processes, and the samplers' own health."""
+"""Checks of the machine: isolated cores, stolen time, foreign processes, slow memory, and the samplers' own health."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.clock import NS_PER_S
 from harness.judge.checks.case import finding, grade
+from harness.judge.checks.point import counted_trials
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
+from harness.judge.stats.distributions import student_t_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
-    from harness.judge.metrics import Usage
+    from harness.judge.metrics import PointMetrics, Usage
 
 NOT_ISOLATED = FindingKind("not_isolated", "Target and generator shared cores")
 STEAL = FindingKind("steal", "The hypervisor took time away", lengthens=True)
 NEIGHBOURS = FindingKind("neighbours", "Others were busy on this machine")
 SAMPLER = FindingKind("sampler", "Resource samples are missing or late")
+SLOW_MEMORY = FindingKind("slow_memory", "Memory was slower at times")
 STEAL_DEGRADED_PERCENT = 1.0
 STEAL_INVALID_PERCENT = 5.0
 FOREIGN_SHARE = 0.1  # of all cores; the kernel's own work for the run stays well below it
+MEMORY_TRIALS = 5  # of a point, before it is asked whether throughput followed the memory
+MEMORY_ERROR = 0.005  # chance that it seems so without cause
+MEMORY_COST = 0.05  # share of the throughput below which it is not worth a word
 SAMPLER_GAP_S = 2.0
 SAMPLER_LATE_MS = 250.0
 
@@ -77,6 +86,34 @@ def neighbours(case: TrialCase) -> Finding | None:
         text += " Threads of target and load did not wait for a core because of them."
         return finding(NEIGHBOURS, Verdict.VALID, text, "", cores=foreign, share=share)
     return finding(NEIGHBOURS, Verdict.DEGRADED, text, remedy, cores=foreign, share=share)
+
+
+def slow_memory(metrics: PointMetrics) -> Iterator[Finding]:
+    """Over the repeats, throughput was lower where accesses to memory took longer.
+
+    Caches and memory are shared with neighbours on the host, which no counter of a virtual machine shows. Tested is the
+    correlation of both logarithms, by Student's t.
+    """
+    trials = counted_trials(metrics.trials)
+    figures = [(each.throughput_rps.value, each.usage.memory_access_ns or 0.0) for each in trials]
+    logs = np.log([each for each in figures if min(each) > 0.0])
+    if len(logs) < MEMORY_TRIALS or not logs.std(axis=0).all():
+        return
+    rates, accesses = logs.T
+    freedom = len(logs) - 2
+    correlation = float(np.corrcoef(rates, accesses)[0, 1])
+    seems = correlation * math.sqrt(freedom / max(1.0 - correlation**2, 1e-12))
+    slope = correlation * float(rates.std() / accesses.std())
+    cost = -math.expm1(slope * float(np.ptp(accesses)))
+    if seems > student_t_quantile(MEMORY_ERROR, freedom) or cost < MEMORY_COST:
+        return
+    slow_ns, fast_ns = figure(math.exp(accesses.max())), figure(math.exp(accesses.min()))
+    text = (
+        f"Where accesses to memory took {slow_ns} ns instead of {fast_ns} ns, throughput was {percent(cost)} lower: "
+        "others on the host use the caches or the memory that the target's cores share."
+    )
+    remedy = "Compare settings within one run, not between runs; for absolute figures measure on a host without others."
+    yield finding(SLOW_MEMORY, Verdict.VALID, text, remedy, cost=cost, correlation=correlation)
 
 
 def sampler(case: TrialCase) -> Finding | None:

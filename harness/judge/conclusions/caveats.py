@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.checks.harm import HARMED
+from harness.judge.checks.machine import SLOW_MEMORY
 from harness.judge.checks.service import CACHED, UNAVAILABLE, UNEQUAL_USERS
 from harness.judge.checks.steadiness import SLOWDOWN
 from harness.judge.findings import Verdict
@@ -20,7 +21,7 @@ FEW = 0.01
 
 
 def caveats(point: PointMetrics) -> Iterator[str]:
-    """Failures, outages, unequal users, caches, a slow-down and harm by others, as far as the point shows them."""
+    """Failures, outages, unequal users, caches, slow-downs and harm by others, as far as the point shows them."""
     found = {each.kind: each for each in point.findings}
     if failures := [*_failures(point, found.get(UNAVAILABLE.name))]:
         yield f"It {listed(failures)}."
@@ -31,6 +32,9 @@ def caveats(point: PointMetrics) -> Iterator[str]:
         yield f"Responses came from a cache: payloads sent for the first time took {times} times as long."
     if slower := found.get(SLOWDOWN.name):
         yield f"It became slower and slower, by {percent(slower.data['factor'] - 1)} in one trial."
+    if memory := found.get(SLOW_MEMORY.name):
+        cost = percent(memory.data["cost"])
+        yield f"In its slowest trials others on the host slowed the memory, which cost {cost} of the throughput."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
         yield f"Target and load ran undisturbed for only {percent(harm.data['usable'])} of the time."

@@ -44,6 +44,7 @@ def usage(samples: SampleSeries, window: Window) -> Usage:
         threads_target=mean("target", "threads"),
         context_switches_per_s=_sum(_each(("target", "load"), "context_switches", rate)),
         steal_percent=_times(rate("machine", "steal_s"), 100 / len(cores)) if cores else None,
+        memory_access_ns=samples.series("memory", "access_ns").within(window).median(),
         gpu_utilization_percent=_mean(_each(gpus, "utilization_percent", mean)),
         gpu_memory_mb=_times(_sum(_each(gpus, "memory_bytes", mean)), 1 / BYTES_PER_MB),
         gpu_power_w=_sum(_each(gpus, "power_w", mean)),

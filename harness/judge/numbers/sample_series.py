@@ -32,6 +32,10 @@ class Series:
         """The mean of a gauge; None without readings."""
         return float(self.values.mean()) if self.values.size else None
 
+    def median(self) -> float | None:
+        """The median of a gauge, which a few readings that were held up do not move; None without readings."""
+        return float(np.median(self.values)) if self.values.size else None
+
     def increase(self) -> float | None:
         """What a counter gained, over its restarts; None below two readings."""
         return float(np.maximum(np.diff(self.values), 0.0).sum()) if self.values.size > 1 else None

@@ -11,6 +11,7 @@ import signal
 from pathlib import Path
 
 from harness.clock import NS_PER_MS
+from harness.measure.samplers.machine.memory_access import places
 from harness.measure.samplers.sampler import Sampler, StoppableClock, make_readers, run
 from harness.measure.samplers.ticks import Timer
 from harness.record.samples import SampleWriter
@@ -18,9 +19,10 @@ from harness.system.control_channel import ControlChannel
 
 
 def prepare() -> None:
-    """Import ahead what no command line changes (`harness/measure/forks/`)."""
+    """Import and make ahead what no command line changes (`harness/measure/forks/`)."""
     for name in ("ctypes.util", "pyarrow.ipc"):
         importlib.import_module(name)
+    places()
 
 
 def main() -> int:

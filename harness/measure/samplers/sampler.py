@@ -6,10 +6,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
-from harness.measure.samplers.core_use import CoreUse, Strangers
-from harness.measure.samplers.cpu import Machine
-from harness.measure.samplers.energy import EnergyAbsentError, PackageEnergy
-from harness.measure.samplers.gpu import GpuAbsentError, Gpus
+from harness.measure.samplers.machine.core_use import CoreUse, Strangers
+from harness.measure.samplers.machine.cpu import Machine
+from harness.measure.samplers.machine.energy import EnergyAbsentError, PackageEnergy
+from harness.measure.samplers.machine.gpu import GpuAbsentError, Gpus
+from harness.measure.samplers.machine.memory_access import MemoryAccess
 from harness.measure.samplers.process_tree import ProcessTree
 from harness.measure.samplers.reading import Reading
 from harness.record.samples import Sample
@@ -90,6 +91,8 @@ def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
         readers.append(PackageEnergy())
     except EnergyAbsentError as absent_energy:
         readers.append(ReaderNote(f"no energy samples: {absent_energy}"))
+    if target_pid is not None:
+        readers.append(MemoryAccess(target_pid, clock))  # last: it may have to wait for the target's core
     return readers
 
 

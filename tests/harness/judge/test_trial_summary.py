@@ -180,6 +180,7 @@ def test_usage_by_hand():
             ("cpu0", "cpu_percent"): [(0.5, 20), (1.5, 40)],
             ("cpu1", "cpu_percent"): [(0.5, 100)],
             ("machine", "steal_s"): [(0, 1.0), (1, 1.1)],
+            ("memory", "access_ns"): [(0.2, 30.0), (0.3, 900.0), (0.4, 31.0), (5, 99.0)],
             ("gpu0", "power_w"): [(1, 200)],
             ("gpu1", "power_w"): [(1, 100)],
             ("gpu0", "energy_j"): [(0, 1000), (1, 1200)],
@@ -192,6 +193,7 @@ def test_usage_by_hand():
     assert usage.rss_target_mb == 2.0
     assert usage.cpu_machine_percent == (30.0, 100.0)
     assert usage.steal_percent == pytest.approx(5.0)
+    assert usage.memory_access_ns == 31.0
     assert (usage.gpu_power_w, usage.gpu_energy_j) == (300.0, 200.0)
     assert (usage.cpu_load_cores, usage.gpu_memory_mb) == (None, None)
 

@@ -6,6 +6,9 @@ load, the hypervisor took cores away, the samplers could not run, or the load's 
 of target and load waited for a core says only for a trial as a whole whether other processes did harm: in a single
 stretch it would also say how busy the target was, and a target whose busy stretches are left out looks faster.
 
+What others take counts against what is timed: 7 ms in a second hold a response of 20 ms up by a third and one of a
+second by nothing. So where responses take longer than a stretch, it is averaged over as long a time.
+
 A harmed stretch leaves a backlog behind. What follows it is left out until every request that was open at its end has
 ended and, in an open loop, no more requests are open than on average outside harmed stretches. A request that is due
 shortly before a harmed stretch may run into it; leaving out only those that do would favour short response times.
@@ -79,6 +82,18 @@ class Stretches:
             Culprit.STANDSTILL: self.silent,
             Culprit.GENERATOR: self.late,
         }
+
+    def averaged(self, timed_ns: int) -> Stretches:
+        """With what others took, and the hypervisor, averaged over `timed_ns` around each stretch; 0: over itself."""
+        usual_ns = float(np.median(np.diff(self.edges_ns)))
+        width = round(timed_ns / max(usual_ns, 1.0))
+        if width < 2:
+            return self
+        return replace(
+            self,
+            foreign_cores=_moving_mean(self.foreign_cores, width),
+            stolen_cores=_moving_mean(self.stolen_cores, width),
+        )
 
     @property
     def watched(self) -> bool:
@@ -164,15 +179,18 @@ class UsableTime:
         return joined
 
 
-def unharmed_time(window_ns: tuple[int, int], stretches: Stretches, requests: Requests) -> UsableTime:
+def unharmed_time(
+    window_ns: tuple[int, int], stretches: Stretches, requests: Requests, timed_ns: int = 0
+) -> UsableTime:
     """What is left of the window without harmed stretches, their backlog, and the requests that ran into them.
 
     Args:
         window_ns: start and end of what is measured.
         stretches: may reach beyond the window, since harm before it leaves a backlog in it.
         requests: all that were sent; only those open at the end of a harmed stretch matter, and how many were open.
+        timed_ns: how long the shortest takes, usually, of what is timed.
     """
-    by_culprit = stretches.harmed()
+    by_culprit = stretches.averaged(timed_ns).harmed()
     harmed = np.logical_or.reduce(list(by_culprit.values()))
     edges_ns = stretches.edges_ns
     shares = {culprit: _share(edges_ns, mask, window_ns) for culprit, mask in by_culprit.items()}
@@ -224,6 +242,15 @@ def _guarded(usable: UsableTime, requests: Requests) -> UsableTime:
             break
         usable = replace(usable, guard_ns=int(np.quantile(counted, GUARD_QUANTILE, method="higher")))
     return usable
+
+
+def _moving_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """The mean of the `width` values around each; of fewer at both ends, and without those that are NaN."""
+    known, ones = np.isfinite(values), np.ones(min(width, values.size))
+    sums = np.convolve(np.where(known, values, 0.0), ones, mode="same")
+    counts = np.convolve(known.astype(np.float64), ones, mode="same")
+    means: NDArray[np.float64] = np.where(counts > 0.5, sums / np.maximum(counts, 1.0), np.nan)
+    return means
 
 
 def _runs(edges_ns: Instants, mask: Mask) -> list[tuple[int, int]]:

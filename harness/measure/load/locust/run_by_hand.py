@@ -12,7 +12,7 @@ from locust.argument_parser import get_parser
 
 from harness import __version__
 from harness.clock import NS_PER_S, wall_time
-from harness.measure.samplers.gpu import describe_gpus
+from harness.measure.samplers.machine.gpu import describe_gpus
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.machine.environment import capture

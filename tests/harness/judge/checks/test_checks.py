@@ -20,7 +20,7 @@ from evidence_of import (
     summarise_trial,
 )
 
-from harness.judge.checks import case, judge_point, point
+from harness.judge.checks import case, judge_point, machine, point
 from harness.judge.checks.steadiness import UNSTEADY
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import Latency
@@ -290,13 +290,50 @@ def test_errors_name_the_most_frequent():
     assert finding.data["share"] == pytest.approx(failed / ROWS.num_rows)
 
 
-@pytest.mark.parametrize(("count", "verdict"), [(1, V.DEGRADED), (90, V.DEGRADED), (ROWS.num_rows // 10, V.INVALID)])
+@pytest.mark.parametrize(
+    ("count", "verdict"), [(1, V.DEGRADED), (ROWS.num_rows // 25, V.DEGRADED), (ROWS.num_rows // 10, V.INVALID)]
+)
 def test_failures_that_tasks_took_as_good(count, verdict):
     report = report_of(ROWS, 10.0, unnoticed={"quota exceeded": count})
     (finding,) = summarise_trial(evidence_of(ROWS, reports=(report,)), None).findings
     assert (finding.kind, finding.verdict) == ("unnoticed_failures", verdict)
     assert finding.text.endswith("report a failure; most often: quota exceeded.")
     assert finding.data["share"] == pytest.approx(count / ROWS.num_rows)
+
+
+def with_memory(rates, accesses_ns):
+    """A point whose repeats have these rates, at these durations of an access to memory."""
+    metrics = point_of(rates=rates)
+    trials = [
+        msgspec.structs.replace(trial, usage=msgspec.structs.replace(trial.usage, memory_access_ns=access_ns))
+        for trial, access_ns in zip(metrics.trials, accesses_ns, strict=True)
+    ]
+    return msgspec.structs.replace(metrics, trials=tuple(trials))
+
+
+def test_throughput_that_follows_the_memory_is_named():
+    # By hand: log rate = -2 log access, exactly; 40 ns against 30 ns then cost 1 - (3/4)^2 = 44 %.
+    accesses_ns = [30.0, 32.0, 35.0, 37.0, 40.0]
+    (found,) = machine.slow_memory(with_memory([9e5 / ns**2 for ns in accesses_ns], accesses_ns))
+    assert found.data["cost"] == pytest.approx(1 - 0.75**2)
+    assert found.data["correlation"] == pytest.approx(-1.0)
+    assert "took 40 ns instead of 30 ns, throughput was 44" in found.text
+    assert found.verdict is V.VALID
+
+
+@pytest.mark.parametrize(
+    ("rates", "accesses_ns"),
+    [
+        ([1000.0, 870.0, 730.0, 650.0], [30.0, 32.0, 35.0, 37.0]),  # too few to tell
+        ([1000.0, 1010.0, 990.0, 1005.0, 995.0, 1000.0], [30.0, 40.0, 35.0, 31.0, 39.0, 33.0]),  # it follows nothing
+        ([1000.0, 998.0, 995.0, 993.0, 990.0, 985.0], [30.0, 31.0, 32.0, 33.0, 34.0, 36.0]),  # it costs 1.5 %
+        ([700.0, 800.0, 850.0, 900.0, 950.0, 1000.0], [30.0, 31.0, 32.0, 33.0, 34.0, 36.0]),  # the other way round
+        ([1000.0, 900.0, 800.0, 700.0, 600.0, 500.0], [30.0] * 6),
+        ([1000.0, 900.0, 800.0, 700.0, 600.0, 500.0], [None] * 6),
+    ],
+)
+def test_throughput_that_does_not_follow_the_memory(rates, accesses_ns):
+    assert list(machine.slow_memory(with_memory(rates, accesses_ns))) == []
 
 
 def test_of_several_servers_the_one_that_fails_is_named():

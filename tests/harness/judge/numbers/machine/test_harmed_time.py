@@ -51,6 +51,33 @@ def test_others_on_cores_for_which_nobody_waits_do_no_harm():
     assert unharmed_time(WINDOW, stretches(foreign_cores={3: 0.4}), closed()).usable_share == 1.0
 
 
+def test_what_others_take_counts_against_what_a_response_takes():
+    # 9 ms in one of ten stretches: much for responses of 10 ms, 0.9 % of one that takes a second.
+    seen = stretches(count=30, foreign_cores={5: 0.09, 15: 0.09, 25: 0.09}, waited_cores={5: 0.09, 15: 0.09, 25: 0.09})
+    quick, slow = closed(until_ms=3000), closed(period_ms=1000, took_ms=1000, until_ms=3000)
+    window = (0, 3000 * MS)
+    assert unharmed_time(window, seen, quick, 10 * MS).usable_share == pytest.approx(0.89)  # 10 ms are guarded each
+    assert unharmed_time(window, seen, slow, 1000 * MS).usable_share == 1.0
+
+
+def test_a_core_that_is_taken_harms_slow_responses_too():
+    taken = dict.fromkeys(range(10, 20), 1.0)
+    seen = stretches(count=40, foreign_cores=taken, waited_cores=taken)
+    slow = closed(period_ms=500, took_ms=500, until_ms=4000)
+    clean = unharmed_time((0, 4000 * MS), seen, slow, 500 * MS)
+    # Five stretches are averaged: the two before and after it see a fifth of a core and more; then what is open ends.
+    assert pieces(clean) == [(0, 800), (2500, 4000)]
+    assert clean.culprits == {Culprit.PROCESSES: pytest.approx(14 / 40)}
+
+
+def test_what_is_not_known_is_left_out_of_an_average():
+    seen = stretches(count=10, foreign_cores={0: np.nan, 1: np.nan, 2: np.nan, 4: 0.3})
+    found = seen.averaged(300 * MS).foreign_cores
+    assert np.isnan(found[:2]).all()
+    assert found[2:] == pytest.approx([0.0, 0.15, 0.1, 0.1, 0.0, 0.0, 0.0, 0.0])
+    assert seen.averaged(149 * MS) is seen
+
+
 def test_threads_that_wait_for_each_other_are_not_harmed():
     assert unharmed_time(WINDOW, stretches(waited_cores={3: 0.9, 4: 0.9}), closed()).usable_share == 1.0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.measure.samplers.energy import EnergyAbsentError, PackageEnergy
+from harness.measure.samplers.machine.energy import EnergyAbsentError, PackageEnergy
 
 
 @pytest.fixture

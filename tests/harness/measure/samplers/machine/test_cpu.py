@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import psutil
 
-from harness.measure.samplers.cpu import Machine
+from harness.measure.samplers.machine.cpu import Machine
 
 
 class Core(NamedTuple):

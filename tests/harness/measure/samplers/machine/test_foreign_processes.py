@@ -5,7 +5,7 @@ import os
 import pytest
 from consumers import ALONE, consumer, said
 
-from harness.measure.samplers.foreign_processes import ForeignProcesses
+from harness.measure.samplers.machine.foreign_processes import ForeignProcesses
 
 pytestmark = pytest.mark.process
 
@@ -45,5 +45,5 @@ def test_what_was_used_before_the_first_scan_does_not_count():
 
 @pytest.mark.parametrize("gone", [2**22 + 1])
 def test_a_process_that_ends_meanwhile_is_skipped(gone, monkeypatch):
-    monkeypatch.setattr("harness.measure.samplers.foreign_processes._pids", lambda: [gone])
+    monkeypatch.setattr("harness.measure.samplers.machine.foreign_processes._pids", lambda: [gone])
     assert ForeignProcesses(()).scan(()) == []

@@ -6,7 +6,7 @@ import time
 import pytest
 from consumers import ALONE, consumer, said
 
-from harness.measure.samplers.core_time import CoreTime
+from harness.measure.samplers.machine.core_time import CoreTime
 
 pytestmark = pytest.mark.process
 

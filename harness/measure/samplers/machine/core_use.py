@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, cpu_ns
-from harness.measure.samplers.core_time import CoreTime
 from harness.measure.samplers.cost_bound import CostBound
-from harness.measure.samplers.foreign_processes import ForeignProcesses
+from harness.measure.samplers.machine.core_time import CoreTime
+from harness.measure.samplers.machine.foreign_processes import ForeignProcesses
 from harness.measure.samplers.reading import Reading
 from harness.measure.samplers.thread_times import ThreadTimes
 from harness.system.cpu_group import group_cpu_ns

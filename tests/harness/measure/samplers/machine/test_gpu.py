@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pynvml
 import pytest
 
-from harness.measure.samplers.gpu import GpuAbsentError, Gpus
+from harness.measure.samplers.machine.gpu import GpuAbsentError, Gpus
 from harness.measure.samplers.sampler import ReaderNote, make_readers
 from harness.record.machine.environment import Gpu
 
@@ -97,6 +97,6 @@ def test_absence_is_noted_once(monkeypatch):
 
 @pytest.mark.process
 def test_nvml_is_imported_only_when_asked():
-    modules = "harness.measure.samplers.gpu, harness.measure.samplers.sampler_process"
+    modules = "harness.measure.samplers.machine.gpu, harness.measure.samplers.sampler_process"
     code = f"import sys, {modules}; sys.exit('pynvml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

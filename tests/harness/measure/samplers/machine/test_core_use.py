@@ -6,7 +6,7 @@ import pytest
 from consumers import ALONE, consumer, said
 
 from harness.clock import MonotonicClock
-from harness.measure.samplers.core_use import CoreUse, Strangers
+from harness.measure.samplers.machine.core_use import CoreUse, Strangers
 from harness.measure.samplers.process_tree import ProcessTree
 from harness.measure.samplers.thread_times import HAS_SCHEDSTAT
 
