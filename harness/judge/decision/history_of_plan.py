@@ -16,12 +16,14 @@ from harness.plan.plan import TrialKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, Trial
     from harness.plan.slo import Slo
 
 Z_95 = 1.96
+UNKNOWN_ERROR = 0.3  # standard error of the log of a figure whose trial shows none
 
 
 def trial_history(plan: Plan, points: Sequence[PointMetrics], trial_s: float) -> TrialHistory:
@@ -59,12 +61,18 @@ def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> TrialOutcom
     rate = trial.rate
     if not rate.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable)
-    error = math.log(rate.high / rate.low) / (2 * Z_95) if rate.low and rate.high else 0.0
-    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, error, _limited(trial))
+    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, log_error(rate), _limited(trial))
 
 
 def _limited(trial: TrialMetrics) -> bool:
     return any(each.verdict is Verdict.INVALID and each.kind in NO_REPEAT_CHANGES for each in trial.findings)
+
+
+def log_error(figure: Interval) -> float:
+    """Standard error of the log of a figure, as its interval has it; a figure without one says little."""
+    if not figure.low or figure.high is None:
+        return UNKNOWN_ERROR
+    return math.log(figure.high / figure.low) / (2 * Z_95)
 
 
 def usable_share(trial: TrialMetrics) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.checks.point import fault_of_target
 from harness.judge.checks.records import TARGET_DIED
 from harness.judge.decision.chances import Limit
-from harness.judge.decision.history_of_plan import Z_95, usable_share
+from harness.judge.decision.history_of_plan import log_error, usable_share
 from harness.judge.decision.trial_history import LEAST_USABLE, TrialOutcome
 from harness.judge.interval import Interval
 from harness.judge.slo_check import QUANTILES
@@ -87,7 +87,7 @@ def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: 
     if kept is False and (not plan.slo or point.meets_slo is not False):
         tail = None  # another bound is broken, however short the responses are
     if not harmed:
-        return Observation(*place, math.log(figure.value), _error(figure), tail, kept)
+        return Observation(*place, math.log(figure.value), log_error(figure), tail, kept)
     missed = _surely_missed(trial, plan.slo)
     return Observation(
         *place, math.log(figure.value), HARMED_ERROR, tail if missed else None, False if missed else kept or None
@@ -103,20 +103,13 @@ def final_outcome(plan: Plan, point: PointMetrics, trial: TrialMetrics, spent_s:
         limit, usable = Limit.MISSED, 1.0
     if failure_of(trial) is not None or not trial.seconds or not figure.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable if trial.seconds else 1.0)
-    return TrialOutcome(math.log(figure.value), limit, spent_s, usable, _error(figure))
+    return TrialOutcome(math.log(figure.value), limit, spent_s, usable, log_error(figure))
 
 
 def _surely_missed(trial: TrialMetrics, slo: Slo | None) -> bool:
     """Whether the limit is missed by more than harm by others explains, which holds up few responses by much."""
     middle = _log_tail(trial, slo, at="p50")
     return middle is not None and middle > math.log(MOST_HARM)
-
-
-def _error(figure: Interval) -> float:
-    """Standard error of the log of a figure, as its interval has it."""
-    if figure.low is None or figure.high is None:
-        return 0.0
-    return (figure.high - figure.low) / (2.0 * Z_95 * figure.value)
 
 
 def _log_tail(trial: TrialMetrics, slo: Slo | None, at: str | None = None) -> float | None:
