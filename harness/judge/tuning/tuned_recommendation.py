@@ -95,9 +95,12 @@ def _sentences(
         yield f"It is within 2\u202f% of the best of the {len(numbers)} that got fresh trials {sure}."
     if decision.smaller is not None:
         smaller = decision.smaller
+        less = f"{capital(_name(plan, numbers[smaller.point]))} changes less and may do as well"
+        if smaller.point == default:
+            less = "Nothing is known to be better than the default, which may do as well"
         yield (
-            f"{capital(_name(plan, numbers[smaller.point]))} changes less and may do as well: it costs "
-            f"{figure(100 * smaller.cost)}\u202f% ({figure(100 * smaller.low)} to {figure(100 * smaller.high)}\u202f%)."
+            f"{less}: it costs {figure(100 * smaller.cost)}\u202f% ({figure(100 * smaller.low)} to "
+            f"{figure(100 * smaller.high)}\u202f%)."
         )
 
 

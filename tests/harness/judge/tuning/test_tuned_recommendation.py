@@ -89,6 +89,21 @@ def test_the_best_is_named_by_what_it_changes_with_the_default_as_baseline():
     assert "5 of 8 possible settings were tried, 1 of which could not be served." in found.sentence
 
 
+def test_where_the_default_may_do_as_well_nothing_is_called_better():
+    plan, points = searched()
+    level = [
+        msgspec.structs.replace(each, throughput_rps=each.throughput_rps.times(1.004)) for each in points[1].trials
+    ]
+    numbers = [trial.trial for trial in points[4].trials]
+    level = [msgspec.structs.replace(each, trial=number) for each, number in zip(level, numbers, strict=True)]
+    slower = [msgspec.structs.replace(each, throughput_rps=each.throughput_rps.times(0.1)) for each in points[2].trials]
+    changed = {2: tuple(slower), 4: tuple(level)}
+    others = [msgspec.structs.replace(each, trials=changed.get(each.point, each.trials)) for each in points]
+    found = recommend_tuned(plan, others)
+    assert (found.best_point, found.tied_points) == (4, (1,))
+    assert "Nothing is known to be better than the default, which may do as well: it costs 0." in found.sentence
+
+
 def test_a_setting_that_gave_more_in_the_search_and_got_no_fresh_trial_is_named():
     plan, points = searched()
     assert "no fresh trial" not in recommend_tuned(plan, points).sentence
