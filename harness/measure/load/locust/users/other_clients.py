@@ -94,12 +94,9 @@ def reported_failure(response: Any) -> str:
 
     Only a body that the client has read already is looked into, and no web page, which may be what was asked for.
     """
-    body = getattr(response, "_content", None) or getattr(
-        response, "_cached_content", None
-    )  # requests; geventhttpclient
-    if not isinstance(body, bytes) or len(body) > MOST_BYTES or is_page(body):
-        return ""
-    return reported_in(body) or ""
+    known = (getattr(response, name, None) for name in ("_content", "_cached_content"))  # of requests, geventhttpclient
+    body = next((each for each in known if isinstance(each, bytes)), b"")
+    return "" if len(body) > MOST_BYTES or is_page(body) else reported_in(body) or ""
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:
