@@ -6,6 +6,7 @@ best (`harness.search`), by short trials; the rest goes to the final.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from harness.search.space import Space
 
 LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of the final, each with a trial of every finalist
+PATIENCE = 4  # trials of a final at a load of which it is not yet known whether it keeps the limit, before a lower one
 FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
 
@@ -66,13 +68,14 @@ class TuneTrial:
 
 @dataclass
 class FinalStand:
-    """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit.
+    """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit, and its trials.
 
     times: how many times as long as one of the search a trial of it measures.
     """
 
     finalists: list[tuple[int, int]] = field(default_factory=list)
     limits: dict[tuple[int, int], Limit] = field(default_factory=dict)
+    trials: Counter[tuple[int, int]] = field(default_factory=Counter)
     rounds: int = 0
     times: float = 1.0
     queue: list[tuple[int, int]] = field(default_factory=list)
@@ -123,6 +126,7 @@ class TuneSearch:
         place = trial.setting, trial.level
         final.rounds = max(final.rounds, trial.block)
         final.times = trial.seconds / self._rules.seconds
+        final.trials[place] += 1
         if place in final.queue:
             final.queue.remove(place)
         if place not in final.finalists:
@@ -164,7 +168,10 @@ class TuneSearch:
         return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
 
     def _places(self, final: FinalStand) -> list[tuple[int, int]]:
-        """The settings and levels of the next round; one not known to keep the limit goes on at a lower load."""
+        """The settings and levels of the next round; one that does not keep the limit goes on at a lower load.
+
+        So does one of which that is not known, unless there is time to ask again.
+        """
         if not final.finalists:
             found = self.search.finalists()
             default = found[-1:] if found and not found[-1][0] else []
@@ -174,9 +181,14 @@ class TuneSearch:
             final.finalists = [*others[: size.settings - len(default)], *default]
             return list(final.finalists)
         places: dict[int, tuple[int, int]] = {}
+        size = FinalSize(len({setting for setting, _ in final.finalists}), LEAST_ROUNDS, final.times)
+        patient = self.left_s > 2.0 * self._final_s(size)  # there is time for a whole final at lower loads after it
         for setting, level in sorted(final.finalists, key=lambda place: -place[1]):
-            if final.limits.get((setting, level), Limit.KEPT) is Limit.KEPT:
-                places.setdefault(setting, (setting, level))
+            place = setting, level
+            limit = final.limits.get(place, Limit.KEPT)
+            again = limit is Limit.NOT_YET and patient and final.trials[place] < PATIENCE
+            if limit is Limit.KEPT or again:
+                places.setdefault(setting, place)
         for setting, level in final.finalists:
             lowest = min(other for number, other in final.finalists if number == setting)
             if setting not in places and level == lowest and level > 0:

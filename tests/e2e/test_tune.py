@@ -150,3 +150,13 @@ def test_what_cannot_be_tuned_is_one_line(server, words, says):
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_while_time_is_left_the_final_asks_again_whether_a_limit_is_kept(server):
+    # Half a second has too few responses to say so of a p99: it takes several trials of the same load.
+    out, argv, more = begin(server, "delay_ms=20,5", "--budget", "90s", "--slo", "p99<2s")
+    done = subprocess.run(argv, **more, capture_output=True, timeout=200, check=False)
+    assert done.returncode in {0, 4, 8}, done.stdout  # 4, 8: the machine was too busy
+    fresh = [each["trial"]["point"] for each in records(out) if each["trial"]["kind"] == "confirm"]
+    assert max(Counter(fresh).values()) > 1
+    assert done.returncode or "delay_ms=5" in done.stdout.split(" sustains ")[0].splitlines()[-1]

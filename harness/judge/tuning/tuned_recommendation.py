@@ -127,13 +127,20 @@ def _unconfirmed(
 
 
 def _spoiled(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
-    """What the fresh trials say all the same where disturbances spoiled them: they hit all settings alike."""
+    """What the fresh trials say all the same: disturbances that spoiled them hit all settings alike."""
+    finals = [point for point in points if point.point in final.points]
+    if not any(trial.verdict is Verdict.INVALID for point in finals for trial in point.trials):
+        most = max(finals, key=lambda point: objective_of(point, plan).value)
+        return (
+            f"Not decided yet: whether any setting keeps {_bounds(plan)} cannot be said by so few responses; longer "
+            f"trials (--seconds) have more. So far {_point_text(plan, most.point)} is ahead with "
+            f"{figure(objective_of(most, plan).value, 3)} {unit_of(plan)}."
+        )
     ranking = final.record().ranking()
     if ranking is None:
         return "No recommendation: no fresh trial brought a good response."
     ahead = _name(plan, final.points[ranking.best])
     sure = nearness_text(ranking) if len(final.points) > 1 else ""
-    finals = [point for point in points if point.point in final.points]
     cause = spoiled_by(each for point in finals for trial in point.trials for each in trial.findings)
     why = f"{cause} spoiled the fresh trials" if cause == DISTURBED else f"the fresh trials are INVALID ({cause})"
     return (

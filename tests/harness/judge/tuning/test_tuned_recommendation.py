@@ -168,6 +168,17 @@ def test_where_noise_spoiled_every_trial_no_limit_is_called_missed():
     assert "No setting meets" not in said
 
 
+def test_where_so_few_responses_do_not_decide_the_limit_no_disturbance_is_blamed():
+    plan, points = searched()
+    unknown = [msgspec.structs.replace(point, meets_slo=None) for point in points]
+    said = recommend_tuned(plan, unknown).sentence
+    assert said.startswith(
+        "Not decided yet: whether any setting keeps p99 \u2264 50 ms cannot be said by so few responses"
+    )
+    assert "So far batch_size=64 at 128 users is ahead with " in said
+    assert "disturbances" not in said
+
+
 def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
     plan, points = searched()
     tuning = tuning_summary(plan, points, 4)
