@@ -33,10 +33,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     (a core), "gpu0", ..., "sampler" (the sampler's own cost), "process:NAME:PID:GROUP" (a program that is no part of
     the run). Metrics carry their unit: "cpu_s" (cumulative CPU seconds of the tree), "ran_s" and "waited_s"
     (cumulative, of threads: ran, and were ready but had no core), "rss_bytes", "pss_bytes", "threads",
-    "context_switches" (cumulative), "cpu_percent" (a core, since the last sample), "steal_s" (cumulative),
-    "access_ns" (of "memory": a random access on the
-    target's cores), "utilization_percent", "memory_bytes", "power_w", "energy_j" (cumulative), "clock_mhz". Runs of
-    earlier versions lack the newer ones.
+    "context_switches" (cumulative), "cpu_percent" (a core, since the last sample), "steal_s" (cumulative), "access_ns"
+    (of "memory": a random access on the target's cores), "utilization_percent", "memory_bytes", "power_w", "energy_j"
+    (cumulative), "clock_mhz". Runs of earlier versions lack the newer ones.
     """
 
     t_ns: int  # CLOCK_MONOTONIC, when it was read

@@ -183,12 +183,11 @@ class TuneSearch:
         places: dict[int, tuple[int, int]] = {}
         size = FinalSize(len({setting for setting, _ in final.finalists}), LEAST_ROUNDS, final.times)
         patient = self.left_s > 2.0 * self._final_s(size)  # there is time for a whole final at lower loads after it
-        for setting, level in sorted(final.finalists, key=lambda place: -place[1]):
-            place = setting, level
+        for place in sorted(final.finalists, key=lambda place: -place[1]):
             limit = final.limits.get(place, Limit.KEPT)
             again = limit is Limit.NOT_YET and patient and final.trials[place] < PATIENCE
             if limit is Limit.KEPT or again:
-                places.setdefault(setting, place)
+                places.setdefault(place[0], place)
         for setting, level in final.finalists:
             lowest = min(other for number, other in final.finalists if number == setting)
             if setting not in places and level == lowest and level > 0:

@@ -9,7 +9,7 @@ from harness.wire.bounded_json import MAX_DEPTH, JsonError, parse_json
 
 MAX_CHARS = 120
 HTTP_ERROR = 400  # statuses from here on
-_SMALL = 1 << 12  # bytes of a document that may hold no result
+SMALL = 1 << 12  # bytes of a document that may hold no result
 _ERROR_NAME = re.compile("error|exception|fail|invalid|exceeded|denied|unauthori|forbidden|not.?found", re.IGNORECASE)
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
@@ -92,7 +92,7 @@ def failure_in(body: bytes) -> str | None:
     """What `reported_in` finds, or that there is no result: nothing in the body, or a job that is not done."""
     if not body.strip():
         return "an empty body"
-    return reported_in(body) or (_without_result(body) if len(body) <= _SMALL else None)
+    return reported_in(body) or (_without_result(body) if len(body) <= SMALL else None)
 
 
 def reported_in(body: bytes) -> str | None:

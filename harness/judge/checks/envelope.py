@@ -25,7 +25,8 @@ def outside_envelope(case: TrialCase) -> Finding | None:
     envelope = case.data.envelope
     if envelope is None or case.data.in_process or not case.response_ns.size:
         return None
-    greatest_rps = envelope.greatest_rps * max(1, case.data.load_processes)
+    processes = max(1, case.data.load_processes)
+    greatest_rps = envelope.greatest_rps * processes
     rate_share = case.metrics.throughput_rps.value / greatest_rps
     p50_ms = quantile(case.response_ns, 0.5) / NS_PER_MS
     floor_share = envelope.floor_ms / FLOOR_NOISE / max(p50_ms, 1e-9)
@@ -39,7 +40,7 @@ def outside_envelope(case: TrialCase) -> Finding | None:
         least = milliseconds(envelope.floor_ms)
         parts.append(f"the median response time, {milliseconds(p50_ms)}, is near the least there is ({least})")
     text = f"At the edge of what this load generator was calibrated to do on this machine: {' and '.join(parts)}."
-    more = f"--load-processes {max(1, case.data.load_processes) + 1}"
-    remedy = f"The target may be faster than this shows: use {more} or a second machine, or a larger model."
+    more = f"use --load-processes {processes + 1} or a second machine, or a larger model"
+    remedy = f"The target may be faster than this shows: {more}."
     data = {"rate_share": rate_share, "floor_share": floor_share}
     return finding(ENVELOPE, worst(verdicts), text, remedy, **data)

@@ -96,9 +96,8 @@ def generator_cpu(case: TrialCase) -> Finding | None:
         verdict = Verdict.DEGRADED
     text = f"The load generator was busy {percent(share)} of the time: part of what was measured may be its own limit."
     own = case.metrics.stream is None and case.user_paced
-    return finding(
-        GENERATOR_CPU, verdict, text, f"{more_power(case)} {LIGHTER_USERS}" if own else more_power(case), share=share
-    )
+    remedy = more_power(case) + (f" {LIGHTER_USERS}" if own else "")
+    return finding(GENERATOR_CPU, verdict, text, remedy, share=share)
 
 
 def loop_lag(case: TrialCase) -> Finding | None:

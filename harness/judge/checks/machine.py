@@ -102,10 +102,10 @@ def slow_memory(metrics: PointMetrics) -> Iterator[Finding]:
     rates, accesses = logs.T
     freedom = len(logs) - 2
     correlation = float(np.corrcoef(rates, accesses)[0, 1])
-    seems = correlation * math.sqrt(freedom / max(1.0 - correlation**2, 1e-12))
+    student_t = correlation * math.sqrt(freedom / max(1.0 - correlation**2, 1e-12))
     slope = correlation * float(rates.std() / accesses.std())
     cost = -math.expm1(slope * float(np.ptp(accesses)))
-    if seems > student_t_quantile(MEMORY_ERROR, freedom) or cost < MEMORY_COST:
+    if student_t > student_t_quantile(MEMORY_ERROR, freedom) or cost < MEMORY_COST:
         return
     slow_ns, fast_ns = figure(math.exp(accesses.max())), figure(math.exp(accesses.min()))
     text = (

@@ -18,7 +18,7 @@ from harness.judge.number_text import figure, grouped
 from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics, TrialMetrics
@@ -53,9 +53,14 @@ def left_out(metrics: PointMetrics) -> Iterator[Finding]:
     yield finding(LEFT_OUT, Verdict.DEGRADED, text, grave.remedy, left_out=len(out))
 
 
+def invalid_by(findings: Iterable[Finding], kinds: Container[str]) -> Finding | None:
+    """The first of the findings that says INVALID and is one of `kinds`."""
+    return next((each for each in findings if each.verdict is Verdict.INVALID and each.kind in kinds), None)
+
+
 def fault_of_target(trial: TrialMetrics) -> bool:
     """Whether a trial is INVALID by what the target did, which no repeat would change."""
-    return any(each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET for each in trial.findings)
+    return invalid_by(trial.findings, FAULTS_OF_TARGET) is not None
 
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:

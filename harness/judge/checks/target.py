@@ -27,7 +27,6 @@ SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
 FEW_WAITING = 0.05  # of the users
-SEVERAL = 2  # servers
 ALLOWED = "The objective allows so many failures; only good responses count."
 CONDITION = "a wrong response: "  # before the condition of the user's that a response does not meet
 _GROWTH = 1.5  # in flight at the end over its mean: 1 when steady, 2 when it grows in a straight line
@@ -89,7 +88,7 @@ def errors(case: TrialCase) -> Finding | None:
 def _where_they_failed(case: TrialCase) -> str:
     """How many of the failures came from the server with most of them, where several share the conversations."""
     servers = case.data.reports[0].servers if case.data.reports else ()
-    if case.rows is None or len(servers) < SEVERAL:
+    if case.rows is None or len(servers) < 2:
         return ""
     failed = case.rows.due.where(case.rows.due.outcome_is(Outcome.ERROR, Outcome.TIMEOUT, Outcome.ABORTED))["server"]
     counts = [int(np.count_nonzero(failed == number)) for number in range(len(servers))]

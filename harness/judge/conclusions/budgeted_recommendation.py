@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.point import NO_REPEAT_CHANGES
+from harness.judge.checks.point import NO_REPEAT_CHANGES, invalid_by
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.grid_recommendation import (
     DISTURBED,
@@ -84,7 +84,7 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
 def _no_question_of_time(points: Iterable[PointMetrics]) -> Finding | None:
     """What makes one of these points INVALID, and would make it so in every further trial."""
     invalid = (each for point in points if point.verdict is Verdict.INVALID for each in point.findings)
-    return next((each for each in invalid if each.verdict is Verdict.INVALID and each.kind in NO_REPEAT_CHANGES), None)
+    return invalid_by(invalid, NO_REPEAT_CHANGES)
 
 
 def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:

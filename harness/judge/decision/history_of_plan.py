@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.judge.checks.harm import HARMED
-from harness.judge.checks.point import NO_REPEAT_CHANGES, fault_of_target
+from harness.judge.checks.point import NO_REPEAT_CHANGES, fault_of_target, invalid_by
 from harness.judge.decision.chances import Limit
 from harness.judge.decision.decision import Candidate
 from harness.judge.decision.trial_history import CandidateTrial, TrialHistory, TrialOutcome
@@ -61,11 +61,8 @@ def outcome_of(trial: TrialMetrics, limit: Limit, spent_s: float) -> TrialOutcom
     rate = trial.rate
     if not rate.value or fault_of_target(trial):
         return TrialOutcome(None, limit, spent_s, usable)
-    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, log_error(rate), _limited(trial))
-
-
-def _limited(trial: TrialMetrics) -> bool:
-    return any(each.verdict is Verdict.INVALID and each.kind in NO_REPEAT_CHANGES for each in trial.findings)
+    limited = invalid_by(trial.findings, NO_REPEAT_CHANGES) is not None
+    return TrialOutcome(math.log(rate.value), limit, spent_s, usable, log_error(rate), limited)
 
 
 def log_error(figure: Interval) -> float:

@@ -41,7 +41,7 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     if decision.status is Status.NONE_KEEPS or decision.best is None:
         missed = decision.status is Status.NONE_KEEPS
         usable = [point for point in points if point.counts.ok and trusted(point)]
-        why = _none_keeps(plan, usable) if usable and missed else _spoiled(plan, final, points)
+        why = _none_keeps(plan, usable) if usable and missed else _why_undecided(plan, final, points)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
     said = decision.status is Status.NAMED
@@ -126,11 +126,11 @@ def _unconfirmed(
         )
 
 
-def _spoiled(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
-    """What the fresh trials say all the same: disturbances that spoiled them hit all settings alike."""
+def _why_undecided(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> str:
+    """Why the final names no setting, and what it says all the same: disturbances hit all settings alike."""
     finals = [point for point in points if point.point in final.points]
     if not any(trial.verdict is Verdict.INVALID for point in finals for trial in point.trials):
-        most = max(finals, key=lambda point: objective_of(point, plan).value)
+        most = max(finals, key=lambda point: (keeps(plan, point) is not False, objective_of(point, plan).value))
         return (
             f"Not decided yet: whether any setting keeps {_bounds(plan)} cannot be said by so few responses; longer "
             f"trials (--seconds) have more. So far {_point_text(plan, most.point)} is ahead with "

@@ -30,7 +30,8 @@ def usable_time(data: TrialData, rows: TrialRows, samples: SampleSeries) -> Usab
     sent = rows.everything.where(rows.everything["sent_ns"] != ABSENT)
     done_ns = np.where(sent["done_ns"] == ABSENT, NEVER_NS, sent["done_ns"])
     requests = Requests(sent["due_ns"], done_ns, open_loop=isinstance(data.point.arrivals, OpenProcess))
-    # Of a stream the first token is timed, which comes sooner than its end.
-    timed_ns = np.where(sent["first_token_ns"] == ABSENT, done_ns, sent["first_token_ns"]) - sent["due_ns"]
-    window_ns = rows.window.start_ns, rows.window.end_ns
-    return unharmed_time(window_ns, stretches, requests, int(np.median(timed_ns)) if timed_ns.size else 0)
+    until_ns = done_ns
+    if sent.knows("first_token_ns"):  # of a stream the first token is timed, which comes sooner than its end
+        until_ns = np.where(sent["first_token_ns"] == ABSENT, done_ns, sent["first_token_ns"])
+    timed_ns = int(np.median(until_ns - sent["due_ns"])) if len(sent) else 0
+    return unharmed_time((rows.window.start_ns, rows.window.end_ns), stretches, requests, timed_ns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,6 +40,7 @@ class MemoryAccess:
 
     def __init__(self, pid: int, clock: Clock) -> None:
         self._pid = pid
+        self._order = places()
         self._bound = CostBound(clock, share=SHARE)
         self._count = 0
 
@@ -54,7 +55,7 @@ class MemoryAccess:
         except (OSError, AttributeError):  # it has ended; or a system without affinity
             return []
         try:
-            access_ns = _mean_access_ns(places(), self._count * STEP % (PLACES - ACCESSES))
+            access_ns = _mean_access_ns(self._order, self._count * STEP % (PLACES - ACCESSES))
         finally:
             os.sched_setaffinity(0, own)
         self._count += 1
@@ -62,7 +63,7 @@ class MemoryAccess:
         return [Reading("memory", "access_ns", access_ns)]
 
 
-def _mean_access_ns(order: NDArray[Any], first: int) -> float:
+def _mean_access_ns(order: NDArray[np.int64], first: int) -> float:
     order[order[:WARM_UP]].sum()
     start_ns = monotonic_ns()
     order[order[first : first + ACCESSES]].sum()

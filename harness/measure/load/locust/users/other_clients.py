@@ -1,8 +1,8 @@
 """Writes rows for requests of other clients: FastHttpUser, HttpUser, or any that fires `events.request`.
 
-Their instants are those that the client
-reports: from the call to the end of the response, without the first byte. What a task takes as good counts as good,
-as Locust has it; where the body says that the request failed, the load's report says so too.
+Their instants are those that the client reports: from the call to the end of the response, without the first byte. What
+a task takes as good counts as good, as Locust has it; where the body says that the request failed, the load's report
+says so too.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns, wall_time
 from harness.measure.load.ledger import ObservedRequest
 from harness.measure.load.timeout_errors import is_timeout
 from harness.record.rows import ABSENT, Outcome
-from harness.wire.failure_text import is_page, quoted, reported_in
+from harness.wire.failure_text import SMALL, is_page, quoted, reported_in
 from harness.wire.http.refusal import REFUSED_STATUSES
 
 if TYPE_CHECKING:
     from harness.measure.load.load_generator import Load
 
 CAUGHT = "_sweepspot_caught"  # an attribute of responses that the task looks into itself
-MOST_BYTES = 1 << 12  # of a body that may report a failure and hold no result
 OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much
 logger = logging.getLogger(__name__)
 
@@ -54,7 +53,8 @@ class OtherClientRecorder:
         if start_time is not None:
             start_ns = self._started(start_time, start_ns)
         status = getattr(response, "status_code", 0) or ABSENT
-        outcome, caught = outcome_of(status, exception), bool(getattr(response, CAUGHT, False))
+        outcome = outcome_of(status, exception)
+        caught = bool(getattr(response, CAUGHT, False))
         seen = ObservedRequest(
             outcome=outcome,
             error="" if exception is None else _text(outcome, status, exception),
@@ -96,7 +96,7 @@ def reported_failure(response: Any) -> str:
     """
     known = (getattr(response, name, None) for name in ("_content", "_cached_content"))  # of requests, geventhttpclient
     body = next((each for each in known if isinstance(each, bytes)), b"")
-    return "" if len(body) > MOST_BYTES or is_page(body) else reported_in(body) or ""
+    return "" if len(body) > SMALL or is_page(body) else reported_in(body) or ""
 
 
 def _text(outcome: Outcome, status: int, exception: Exception) -> str:
