@@ -65,6 +65,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     reconnect_ns: int = 0
     tolerance: tuple[float, float] | None = None  # of checked responses, relative and absolute; None: none is checked
     zeros_pass: float | None = None  # share of payloads whose expected values, not all 0, are within that of 0
+    neighbours_pass: float | None = None  # share of payloads whose expected whole numbers may be wrong by 1
     checked: int = 0  # answers fully decoded and compared (or identical to one that was)
     request_classes: tuple[str, ...] = ("predict",)
     class_slos: tuple[str, ...] = ()  # of each request class, "" where it has none of its own

@@ -45,3 +45,18 @@ def allows_zeros(expected: NDArray[Any], tolerance: Tolerance) -> float | None:
     values = np.abs(expected.reshape(len(expected), -1).astype(np.float64))
     passes = (values <= tolerance.absolute + tolerance.relative * values).all(axis=1)
     return float((passes & values.any(axis=1)).mean())
+
+
+def allows_neighbours(expected: NDArray[Any], tolerance: Tolerance) -> float | None:
+    """The share of payloads (n, ...) of which each expected value would be as right if it were 1 higher.
+
+    0 where a value is no whole number: only whole numbers, such as labels, are wrong by 1. None where there are none.
+    """
+    import numpy as np
+
+    if not expected.size:
+        return None
+    values = np.abs(expected.reshape(len(expected), -1).astype(np.float64))
+    if (values % 1.0).any():
+        return 0.0
+    return float((tolerance.absolute + tolerance.relative * values >= 1.0).all(axis=1).mean())

@@ -92,7 +92,8 @@ def slow_memory(metrics: PointMetrics) -> Iterator[Finding]:
     """Over the repeats, throughput was lower where accesses to memory took longer.
 
     Caches and memory are shared with neighbours on the host, which no counter of a virtual machine shows. Tested is the
-    correlation of both logarithms, by Student's t.
+    correlation of both logarithms, by Student's t. The finding has the slope of their regression line with its standard
+    error and its degrees of freedom, and the fastest access.
     """
     trials = counted_trials(metrics.trials)
     figures = [(each.throughput_rps.value, each.usage.memory_access_ns or 0.0) for each in trials]
@@ -103,7 +104,8 @@ def slow_memory(metrics: PointMetrics) -> Iterator[Finding]:
     freedom = len(logs) - 2
     correlation = float(np.corrcoef(rates, accesses)[0, 1])
     student_t = correlation * math.sqrt(freedom / max(1.0 - correlation**2, 1e-12))
-    slope = correlation * float(rates.std() / accesses.std())
+    ratio = float(rates.std() / accesses.std())
+    slope, error = ratio * correlation, ratio * math.sqrt((1.0 - correlation**2) / freedom)
     cost = -math.expm1(slope * float(np.ptp(accesses)))
     if student_t > student_t_quantile(MEMORY_ERROR, freedom) or cost < MEMORY_COST:
         return
@@ -113,7 +115,8 @@ def slow_memory(metrics: PointMetrics) -> Iterator[Finding]:
         "others on the host use the caches or the memory that the target's cores share."
     )
     remedy = "Compare settings within one run, not between runs; for absolute figures measure on a host without others."
-    yield finding(SLOW_MEMORY, Verdict.VALID, text, remedy, cost=cost, correlation=correlation)
+    data = {"cost": cost, "correlation": correlation, "slope": slope, "error": error, "freedom": freedom}
+    yield finding(SLOW_MEMORY, Verdict.VALID, text, remedy, **data, fastest_ns=math.exp(accesses.min()))
 
 
 def sampler(case: TrialCase) -> Finding | None:

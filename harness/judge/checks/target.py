@@ -22,7 +22,7 @@ ERRORS = FindingKind("errors", "Requests failed")
 UNNOTICED_FAILURES = FindingKind("unnoticed_failures", "Responses that were taken as good report failures")
 REJECTIONS = FindingKind("rejections", "The target rejected requests")
 UNCHECKED = FindingKind("unchecked", "Not all responses were checked")
-LENIENT = FindingKind("lenient", "The tolerance is wider than the expected values")
+LENIENT = FindingKind("lenient", "The tolerance lets wrong responses pass")
 SATURATED = FindingKind("saturated", "The target was saturated")
 ERRORS_INVALID = 0.05  # above this share the latencies are those of a different, lighter load
 FEW_CHECKED = 0.05
@@ -144,17 +144,25 @@ def unchecked(case: TrialCase) -> Finding | None:
 
 
 def lenient(case: TrialCase) -> Finding | None:
-    """Expected values are smaller than the tolerance, so that nothing is found out about responses of zeros."""
-    reports = [each for each in case.data.reports if each.zeros_pass and each.tolerance]
+    """A wrong response would pass: zeros in place of small values, or the next whole number, such as another label."""
+    reports = [each for each in case.data.reports if each.tolerance and (each.zeros_pass or each.neighbours_pass)]
     if not reports or not case.metrics.counts.checked:
         return None
-    worst = max(reports, key=lambda report: report.zeros_pass or 0.0)
-    share, (relative, absolute) = worst.zeros_pass or 0.0, worst.tolerance or (0.0, 0.0)
-    text = (
-        f"The expected values of {percent(share)} of the payloads are smaller than the tolerance ({relative:g} "
-        f"relative, {absolute:g} absolute): a server that returns zeros would be right."
-    )
-    remedy = "Give a smaller absolute difference with --tolerance SHARE,NUMBER."
+    worst = max(reports, key=lambda report: max(report.zeros_pass or 0.0, report.neighbours_pass or 0.0))
+    relative, absolute = worst.tolerance or (0.0, 0.0)
+    if share := worst.zeros_pass or 0.0:
+        text = (
+            f"The expected values of {percent(share)} of the payloads are smaller than the tolerance ({relative:g} "
+            f"relative, {absolute:g} absolute): a server that returns zeros would be right."
+        )
+        remedy = "Give a smaller absolute difference with --tolerance SHARE,NUMBER."
+    else:
+        share = worst.neighbours_pass or 0.0
+        text = (
+            f"The expected values are whole numbers, and for {percent(share)} of the payloads the tolerance "
+            f"({relative:g} relative, {absolute:g} absolute) allows the next whole number: another label would be right."
+        )
+        remedy = "Allow less than that, for example with --tolerance 0,0.5."
     return finding(LENIENT, Verdict.DEGRADED, text, remedy, share=share, relative=relative, absolute=absolute)
 
 

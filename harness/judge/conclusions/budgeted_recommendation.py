@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.checks.point import NO_REPEAT_CHANGES, invalid_by
 from harness.judge.conclusions.caveats import caveats
+from harness.judge.conclusions.fast_memory import fast_memory_sentence, with_fast_memory
 from harness.judge.conclusions.grid_recommendation import (
     DISTURBED,
     at_level,
@@ -60,12 +61,13 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
             sentence=why_none_meets(usable, plan.slo) if usable else why_all_invalid(points) or NOTHING_GOOD
         )
     best = None if decision.best is None else by_number[decision.best]
+    rate = None if best is None or decision.figure is None else with_fast_memory(plan, best, decision.figure)
     named = decision.status is Status.NAMED
     cause = _no_question_of_time(by_number[each.point] for each in decision.open_points if each.point in by_number)
     if best is None:
         sentences = _none_ahead(plan, record, decision, points)
     else:
-        sentences = _named_sentences(plan, decision, best) if named else _not_yet(decision, best, cause)
+        sentences = _named_sentences(plan, decision, best, rate) if named else _not_yet(decision, best, cause)
         sentences = itertools.chain(sentences, _may_be_better(plan, decision, by_number))
     return Recommendation(
         sentence=" ".join(sentences),
@@ -73,8 +75,8 @@ def recommend_within_budget(plan: Plan, points: Sequence[PointMetrics], trial_s:
         baseline_point=decision.baseline if named else None,
         speedup=decision.speedup if named else None,
         tied_points=(decision.smaller.point,) if named and decision.smaller else (),
-        rate_rps=decision.figure if named else None,
-        goodput_rps=_goodput(decision, best) if named else None,
+        rate_rps=rate if named else None,
+        goodput_rps=_goodput(rate, best) if named else None,
         certainty=decision.certainty if decision.best is not None else None,
         open_points=tuple(each.point for each in decision.open_points),
         more_seconds=None if cause or (best is None and _all_invalid(points)) else decision.more_s,
@@ -87,17 +89,19 @@ def _no_question_of_time(points: Iterable[PointMetrics]) -> Finding | None:
     return invalid_by(invalid, NO_REPEAT_CHANGES)
 
 
-def _goodput(decision: Decision, best: PointMetrics | None) -> Interval | None:
+def _goodput(rate: Interval | None, best: PointMetrics | None) -> Interval | None:
     """Responses/s within the objective: the published rate times those for each of its units, as of output tokens."""
-    if best is None or decision.figure is None or best.goodput_rps is None or not best.rate.value:
+    if best is None or rate is None or best.goodput_rps is None or not best.rate.value:
         return None
-    return decision.figure.times(best.goodput_rps.value / best.rate.value)
+    return rate.times(best.goodput_rps.value / best.rate.value)
 
 
-def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics) -> Iterator[str]:
-    if decision.figure is None:
+def _named_sentences(
+    plan: Plan, decision: Decision, best: PointMetrics, published: Interval | None
+) -> Iterator[str]:
+    if decision.figure is None or published is None:
         return
-    rate = f"{rate_text(decision.figure, best.rate_unit)} {at_level(best)}".strip()
+    rate = f"{rate_text(published, best.rate_unit)} {at_level(best)}".strip()
     against = _speedup(plan, decision)
     if plan.slo is not None:
         yield f"At {plan.slo} {_name(best.setting)} sustains {rate}{against}."
@@ -109,6 +113,7 @@ def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics) -> Iter
         yield f"That is of its fresh trials; over all of its trials it is {figure(best.rate.value, 3)}."
     yield from stream_sentences(best)
     yield from caveats(best)
+    yield from fast_memory_sentence(published, decision.figure)
     if len(plan.points) > 1:
         yield f"It is within 2\u202f% of the best with {certainty_text(decision.certainty)} certainty."
     if decision.smaller is not None:

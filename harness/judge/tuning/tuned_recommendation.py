@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.budgeted_recommendation import nearness_text
 from harness.judge.conclusions.caveats import caveats
+from harness.judge.conclusions.fast_memory import fast_memory_sentence, with_fast_memory
 from harness.judge.conclusions.grid_recommendation import DISTURBED, spoiled_by, why_all_spoiled, why_none_meets
 from harness.judge.decision.decision import Status
 from harness.judge.findings import Verdict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.judge.decision.decision import Decision
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, TrialMetrics
     from harness.plan.plan import Plan
 
@@ -44,10 +46,14 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
         why = _none_keeps(plan, usable) if usable and missed else _why_undecided(plan, final, points)
         return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
+    rate = None if decision.figure is None else with_fast_memory(plan, best, decision.figure)
     said = decision.status is Status.NAMED
     default = 0 if numbers and not final.changes(numbers[0]) else None
     unconfirmed = _unconfirmed(plan, points, numbers, decision)
-    sentences = [*_sentences(plan, best, decision, numbers, default=default), *unconfirmed, tried, *caveats(best)]
+    sentences = [
+        *_sentences(plan, best, decision, rate, numbers, default=default), *unconfirmed, tried, *caveats(best),
+        *(fast_memory_sentence(rate, decision.figure) if rate and decision.figure else ()),
+    ]  # fmt: skip
     tied = None if decision.smaller is None else numbers[decision.smaller.point]
     return Recommendation(
         sentence=" ".join(sentences),
@@ -55,7 +61,7 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
         baseline_point=numbers[default] if said and default is not None and default != decision.best else None,
         tied_points=(tied,) if said and tied is not None else (),
         speedup=decision.speedup if said and default is not None else None,
-        rate_rps=decision.figure if said else None,
+        rate_rps=rate if said else None,
         certainty=decision.certainty,
         more_seconds=None if said else decision.more_s,
     )
@@ -74,14 +80,20 @@ def final_of(plan: Plan, points: Sequence[PointMetrics]) -> Final:
 
 
 def _sentences(
-    plan: Plan, best: PointMetrics, decision: Decision, numbers: Sequence[int], *, default: int | None
+    plan: Plan,
+    best: PointMetrics,
+    decision: Decision,
+    published: Interval | None,
+    numbers: Sequence[int],
+    *,
+    default: int | None,
 ) -> Iterator[str]:
     name = _name(plan, best.point)
     load = f"at {level_text(plan.point(best.point))}"
     if decision.status is not Status.NAMED:
         more = "" if decision.more_s is None else f": about {figure(decision.more_s)} s more would do"
         yield f"Not decided yet{more}."
-    rate = "" if decision.figure is None else f" {rate_text(decision.figure, unit_of(plan))}"
+    rate = "" if published is None else f" {rate_text(published, unit_of(plan))}"
     against = ""
     if default is not None and decision.speedup is not None:
         against = f", {ratio_text(decision.speedup)} the default"

@@ -20,7 +20,7 @@ from harness.measure.load.clock_offset import SAME
 from harness.measure.load.engine import DueTimes
 from harness.measure.load.ledger import Ledger
 from harness.measure.load.loop_health import LoopMonitor
-from harness.measure.load.payloads.payload_sets import checks_of
+from harness.measure.load.payloads.payload_sets import leniency_of
 from harness.measure.load.payloads.request_classes import RequestClassTable
 from harness.measure.load.phases import NEVER_NS, Phases
 from harness.measure.load.user_counts import UserCounts
@@ -87,7 +87,7 @@ class Load:
         self.ledger = make_ledger(self.recorder, reader, self.classes.places, self.phases, settings.worker)
         self.users = UserCounts()
         self.servers: tuple[str, ...] = ()
-        self._tolerance, self._zeros_pass = checks_of(sets)
+        self._leniency = leniency_of(sets)
         self.stop_reason: str | None = None
         self.response_times = DurationHistogram()
         self.clock: ClockOffset | None = SAME  # to the master's clock; None: not known yet
@@ -186,8 +186,7 @@ class Load:
             reconnects=ledger.reconnects,
             reconnect_ns=ledger.reconnect_ns,
             checked=ledger.checked,
-            tolerance=self._tolerance,
-            zeros_pass=self._zeros_pass,
+            **self._leniency._asdict(),
             request_classes=tuple(self.classes.names),
             class_slos=tuple(self.classes.slos),
             servers=self.servers,

@@ -39,11 +39,14 @@ def read_rows(pattern: str) -> Rows:
 
 def _csv_rows(text: str) -> Rows:
     reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    names = reader.fieldnames or ()
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"two columns have the name {twice[0]!r}")
     rows: Rows = list(reader)
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise ValueError(f"row {number} has another number of columns than the first line")
-    for name in reader.fieldnames or ():
+    for name in names:
         numbers = [_number(row[name]) for row in rows]
         if None not in numbers:
             for row, value in zip(rows, numbers, strict=True):

@@ -1,7 +1,8 @@
 """The user's own conditions for a good response; `expectation_text` parses them.
 
 A value that is not there meets no condition. Numbers that are not both whole ones are equal within a tolerance. An
-object is equal to an expected one where it has all of its members, a list where it has the same number of equal items.
+object is equal to an expected one where it has all of its members (to an empty one where it is empty), a list where it
+has the same number of equal items.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def is_same(value: Any, wanted: Any, tolerance: Tolerance) -> bool:
             return value == wanted
         return bool(abs(value - wanted) <= tolerance.absolute + tolerance.relative * abs(wanted))
     if isinstance(value, dict) and isinstance(wanted, dict):
-        return all(name in value and is_same(value[name], each, tolerance) for name, each in wanted.items())
+        return (bool(wanted) or not value) and all(name in value and is_same(value[name], each, tolerance) for name, each in wanted.items())
     if isinstance(value, list) and isinstance(wanted, list):
         return len(value) == len(wanted) and all(
             is_same(one, other, tolerance) for one, other in zip(value, wanted, strict=True)

@@ -6,7 +6,8 @@ Conditions stand between commas, and all of them must hold. A condition is about
 value in a JSON body: `$` is the document, `.name` or `["odd name"]` a member, `[0]` an item (`[-1]` the last), `[*]`
 each of them (at least one). Operators are `=`, `!=`, `<`, `<=`, `>`, `>=`, `in (a, b)`, `not in (a, b)`, `contains`
 (of a text or a list) and `exists`, which may be left out. A value is a number, `true`, `false`, `null`, a text (in
-quotes where it holds a space, a comma or a bracket), or `{field}`: the field of that name beside the request's body.
+quotes where it holds a space, a comma or a bracket), a list or an object as JSON writes it, or `{field}`: the field of
+that name beside the request's body.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from harness.wire.own.request_form import RequestForm
 
 EXAMPLE = "status=200, $.label in (a, b), $.score > 0.5"
+EXACT_INTEGERS = range(-(1 << 63), 1 << 64)  # that a JSON parser keeps whole
 _SUBJECT = re.compile(r"""\s*(status|body|\$(?:\.[^\s.\[\]=!<>,(){}"']+|\[(?:-?\d+|\*|"[^"]*"|'[^']*')\])*)(?![\w$])""")
 _STEP = re.compile(r"""\.([^.\[]+)|\[(?:(-?\d+)|(\*)|"([^"]*)"|'([^']*)')\]""")
 _OPERATOR = re.compile(r"\s*(!=|<=|>=|==|=|<|>|(?:not\s+in|in|contains|exists)(?!\w))?")
 _VALUE = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|\{([^{}]+)\}|[^\s,(){}"']+)""")
+_DOCUMENT = re.compile(r"""\s*(?=\[|\{\s*["}])""")
 _NUMBER = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?|-?\.\d+([eE][+-]?\d+)?")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
@@ -104,6 +107,8 @@ def _parse_list(text: str, place: int, flag: str) -> tuple[tuple[Any, ...], int]
 
 
 def _parse_value(text: str, place: int, flag: str) -> tuple[Any, int]:
+    if document := _DOCUMENT.match(text, place):
+        return _parse_json(text, document.end(), flag)
     match = _VALUE.match(text, place)
     if match is None:
         raise _unreadable(text, place, flag)
@@ -111,15 +116,22 @@ def _parse_value(text: str, place: int, flag: str) -> tuple[Any, int]:
     if match[2]:
         return Field(match[2]), match.end()
     if word[0] == '"':
-        try:
-            return json.loads(word), match.end()
-        except ValueError as error:
-            raise _unreadable(text, place, flag) from error
+        return _parse_json(text, match.start(1), flag)
     if word[0] == "'":
         return word[1:-1], match.end()
     if _NUMBER.fullmatch(word):
-        return (float(word) if set(word) & set(".eE") else int(word)), match.end()
+        value = float(word) if set(word) & set(".eE") else int(word)
+        if isinstance(value, int) and value not in EXACT_INTEGERS:
+            raise UserError(f"{flag} {text[:MAX_CHARS]}: {word} has more than 64 bits, and cannot be compared exactly")
+        return value, match.end()
     return _CONSTANTS.get(word, word), match.end()
+
+
+def _parse_json(text: str, place: int, flag: str) -> tuple[Any, int]:
+    try:
+        return json.JSONDecoder().raw_decode(text, place)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(text, place, flag) from error
 
 
 def _step(match: re.Match[str]) -> str | int | None:

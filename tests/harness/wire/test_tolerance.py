@@ -3,7 +3,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.plan.option_text import parse_tolerance
-from harness.wire.tolerance import Tolerance, allows_zeros, tolerance_for
+from harness.wire.tolerance import Tolerance, allows_neighbours, allows_zeros, tolerance_for
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,15 @@ def test_zeros_pass_where_values_are_smaller_than_the_tolerance():
     assert allows_zeros(small, Tolerance(1e-3, 1e-6)) == 0.0
     assert allows_zeros(small, Tolerance(1.0, 0.0)) == 0.75
     assert allows_zeros(np.zeros(0), tolerance) is None
+
+
+def test_neighbours_pass_where_whole_numbers_are_great():
+    labels, tolerance = np.array([[3.0], [999.0], [1000.0], [5000.0]], np.float32), Tolerance(1e-3, 0.0)
+    assert allows_neighbours(labels, tolerance) == 0.5  # 999 allows 0.999
+    assert allows_neighbours(labels.astype(np.int64), Tolerance(0.0, 0.5)) == 0.0
+    assert allows_neighbours(np.array([[5000.0, 3.0], [5000.0, 6000.0]]), tolerance) == 0.5  # the 3 is compared well
+    assert allows_neighbours(labels + 0.5, tolerance) == 0.0  # no whole numbers
+    assert allows_neighbours(np.zeros(0), tolerance) is None
 
 
 def test_a_tolerance_is_a_share_and_a_difference():

@@ -15,7 +15,7 @@ from harness.measure.load.payloads.response_check import Checker, unchecked
 from harness.record.rows import ABSENT
 from harness.wire.codec import HttpCodec
 from harness.wire.own.expectation import SUCCESSES
-from harness.wire.tolerance import allows_zeros
+from harness.wire.tolerance import allows_neighbours, allows_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -107,13 +107,24 @@ def _check_of(payloads: PayloadSet, seed: int) -> Check:
     return checked.followed_by(known) if known else checked.check
 
 
-def checks_of(sets: Sequence[object]) -> tuple[Tolerance | None, float | None]:
-    """The widest tolerance of the classes whose responses are compared, and `allows_zeros` of the worst of them."""
+class Leniency(NamedTuple):
+    """The widest tolerance of the classes whose responses are compared, and what passes of the worst of them."""
+
+    tolerance: Tolerance | None  # None: none are compared, and neither share is known
+    zeros_pass: float | None
+    neighbours_pass: float | None
+
+
+def leniency_of(sets: Sequence[object]) -> Leniency:
+    """How lenient the comparison with expected responses is."""
     compared = [
         each for each in sets if isinstance(each, PayloadSet) and each.check != "off" and each.bank.expected.size
     ]
-    shares = [allows_zeros(each.bank.expected, each.bank.meta.allowed) or 0.0 for each in compared]
-    return max((each.bank.meta.allowed for each in compared), default=None), max(shares, default=None)
+    zeros, neighbours = (
+        max((share(each.bank.expected, each.bank.meta.allowed) or 0.0 for each in compared), default=None)
+        for share in (allows_zeros, allows_neighbours)
+    )
+    return Leniency(max((each.bank.meta.allowed for each in compared), default=None), zeros, neighbours)
 
 
 def mixed_order(sets: Sequence[PayloadSet], settings: TrialLoad) -> Iterator[int]:

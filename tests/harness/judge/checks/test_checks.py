@@ -317,6 +317,9 @@ def test_throughput_that_follows_the_memory_is_named():
     (found,) = machine.slow_memory(with_memory([9e5 / ns**2 for ns in accesses_ns], accesses_ns))
     assert found.data["cost"] == pytest.approx(1 - 0.75**2)
     assert found.data["correlation"] == pytest.approx(-1.0)
+    assert found.data["slope"] == pytest.approx(-2.0)
+    assert found.data["error"] == pytest.approx(0.0, abs=1e-6)
+    assert (found.data["freedom"], found.data["fastest_ns"]) == (3, pytest.approx(30.0))
     assert "took 40 ns instead of 30 ns, throughput was 44" in found.text
     assert found.verdict is V.VALID
 
@@ -344,6 +347,21 @@ def test_of_several_servers_the_one_that_fails_is_named():
     texts = {each.kind: each.text for each in summarise_trial(evidence_of(rows, reports=(report,)), None).findings}
     odd, even = np.count_nonzero(number % 10 == 1), np.count_nonzero(number % 1000 == 0)
     assert texts["errors"].endswith(f" {odd} of these {odd + even} were at http://127.0.0.1:2.")
+
+
+@pytest.mark.parametrize(
+    ("shares", "says"),
+    [
+        ({"zeros_pass": 0.5, "neighbours_pass": 0.0}, "of 50 % of the payloads are smaller than the tolerance"),
+        ({"zeros_pass": 0.0, "neighbours_pass": 0.25}, "for 25 % of the payloads the tolerance"),
+        ({"zeros_pass": 0.0, "neighbours_pass": 0.0}, ""),
+    ],
+)
+def test_a_tolerance_that_wrong_responses_keep(shares, says):
+    rows = closed_loop(checked=np.ones(ROWS.num_rows, int))
+    report = report_of(rows, 10.0, tolerance=(1e-3, 1e-6), **shares)
+    texts = {each.kind: each.text for each in summarise_trial(evidence_of(rows, reports=(report,)), None).findings}
+    assert says in texts["lenient"] if says else "lenient" not in texts
 
 
 @pytest.mark.parametrize(("every", "verdict"), [(10, None), (100, V.VALID), (0, V.DEGRADED)])

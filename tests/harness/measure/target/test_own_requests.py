@@ -126,6 +126,7 @@ def test_bodies_with_expected_responses_beside_them(tmp_path):
         ({"body": "x"}, "$.a = {label}", "not every row has a field 'label'"),
         ({"body": '{"a": "{nix}"}', "data": "{folder}/a.csv"}, "", "no field 'nix', but t"),
         ({"body": "x", "data": "{folder}/odd.csv"}, "", "row 3 has another number of columns"),
+        ({"body": "x", "data": "{folder}/twice.csv"}, "", "two columns have the name 'a'"),
         ({"body": "x", "data": "{folder}/odd.jsonl"}, "", "line 2 is no object"),
         ({"body": "@{folder}/*.[ct]*"}, "", "files of several types"),
     ],
@@ -133,6 +134,7 @@ def test_bodies_with_expected_responses_beside_them(tmp_path):
 def test_what_cannot_be_sent_is_refused_in_one_line(tmp_path, request_, expect, says):
     (tmp_path / "a.csv").write_text("t\n1\n")
     (tmp_path / "odd.csv").write_text("a,b\n1,2\n3\n")
+    (tmp_path / "twice.csv").write_text("a,b,a\n1,2,3\n")
     (tmp_path / "odd.jsonl").write_text('{"a": 1}\n[2]\n')
     (tmp_path / "b.txt").write_text("t")
     there = {

@@ -20,6 +20,7 @@ DOCUMENT = {
     "odd name": {"x": [1, 2, 3]},
     "boxes": [{"class": 1, "p": 0.9}, {"class": 2, "p": 0.6}],
     "empty": [],
+    "nothing": {},
 }
 BODY = json.dumps(DOCUMENT).encode()
 
@@ -52,6 +53,10 @@ def failure(text, body=BODY, **beside):
         "$.label = {wanted}, $.count = {n}",
         "$ = {all}",
         "status = 200",
+        "$.empty = [], $.nothing = {}",
+        '$["odd name"].x = [1, 2, 3], $["odd name"] = {"x": [1, 2, 3]}, $.ok = true',
+        "$.boxes contains { \"class\": 1 }",
+        "$.count in ([3], 3)",
     ],
 )
 def test_what_holds(text):
@@ -80,6 +85,9 @@ def test_what_holds(text):
         ("$ = {all}", "$ = {all}"),
         ("$.label = {all}", "$.label = {all}"),
         ("body contains dog", "body contains dog"),
+        ("$.boxes = []", "$.boxes = []"),
+        ("$.boxes[0] = {}", "$.boxes[0] = {}"),
+        ('$["odd name"].x = [1, 2]', '$["odd name"].x = [1, 2]'),
     ],
 )
 def test_what_does_not_hold_is_named(text, says):
@@ -136,6 +144,10 @@ def test_a_value_that_is_missing_is_told_from_one_that_is_another():
         ("status > 600", "no status meets that"),
         ("$.a > cat", "compares numbers"),
         ("$.a = 1,,", "','"),
+        ("$.a = [1", "'[1'"),
+        ('$.a = {"b" 1}', """'{"b" 1}'"""),
+        ("$.a = 18446744073709551616", "more than 64 bits"),
+        ("$.a = -9223372036854775809", "more than 64 bits"),
     ],
 )
 def test_a_text_that_cannot_be_read_is_refused_at_its_place(text, at):
