@@ -10,9 +10,10 @@ from harness.clock import NS_PER_S
 from harness.errors import UserError
 from harness.measure.load.chat.chat_assembly import assemble_chat
 from harness.measure.load.closed_loop import ClosedLoop
-from harness.measure.load.connections.connection import Connection, resolve
+from harness.measure.load.connections.connection import Connection
 from harness.measure.load.connections.grpc_connection import GrpcConnection
 from harness.measure.load.connections.in_process import InProcessConnection, RawCodec
+from harness.measure.load.connections.server_address import resolve
 from harness.measure.load.engine import Engine, Timeouts
 from harness.measure.load.load_generator import Load
 from harness.measure.load.open_loop import OpenLoop
@@ -35,7 +36,7 @@ from harness.wire.server_url import parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.measure.load.connections.connection import ServerAddress
+    from harness.measure.load.connections.server_address import ServerAddress
     from harness.measure.load.engine import ConnectionMaker
     from harness.plan.load_settings import TrialLoad
 

@@ -17,7 +17,7 @@ from harness.measure.load.chat.openings import Openings
 from harness.measure.load.chat.stream_connection import StreamConnection, StreamTimeouts
 from harness.measure.load.chat.stream_ledger import StreamLedger
 from harness.measure.load.chat.texts import TextMaker
-from harness.measure.load.connections.connection import resolve
+from harness.measure.load.connections.server_address import resolve
 from harness.measure.load.engine import Engine
 from harness.measure.load.load_generator import Load
 from harness.measure.load.payloads.payload_sets import ResponseReader, check_by_class

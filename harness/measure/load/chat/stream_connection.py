@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from harness.measure.load.chat.conversations import Conversation
     from harness.measure.load.chat.openings import Openings
-    from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
+    from harness.measure.load.connections.connection import ConnectionListener
+    from harness.measure.load.connections.server_address import ServerAddress
     from harness.wire.http.llhttp_parser import HttpResponse
     from harness.wire.language.output_stream import OutputStream
     from harness.wire.language.text_codec import TextCodec

@@ -9,12 +9,10 @@ import select
 import socket
 import ssl
 from _socket import socket as RawSocket  # noqa: N812  (the C class: gevent replaces `socket.socket`)
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.clock import NS_PER_MS, monotonic_ns
-from harness.errors import UserError
 from harness.measure.load.connections.http_parser import ResponseParser
 from harness.measure.load.connections.receive_stamps import STAMPED_USERS, StampedReceiver
 from harness.measure.load.connections.tls_socket import TlsSocket
@@ -23,8 +21,8 @@ from harness.wire.http.llhttp_parser import HttpError
 
 if TYPE_CHECKING:
     from harness.measure.load.connections.repeated_response import GoodResponse
+    from harness.measure.load.connections.server_address import ServerAddress
     from harness.wire.http.llhttp_parser import HttpResponse, LlhttpParser
-    from harness.wire.server_url import ServerUrl
 
 CHUNK_BYTES = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
@@ -35,7 +33,6 @@ _TIMEOUT_NOTICE = re.compile(rb"HTTP/1\.[01] 408\b")
 # Edge-triggered epoll saves one look-up in the kernel per response. The handler must read until EAGAIN; EOF is reported
 # together with the last bytes.
 AT_EDGES = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-ADDRESS_LIMIT_S = 2.0  # for each address of a name that has several
 STALE_AFTER_NS = 500 * NS_PER_MS  # after that time in idle the server may have closed it unnoticed
 
 
@@ -50,36 +47,6 @@ class State(IntEnum):
 
 
 CLOSED, CONNECTING, SENDING, AWAITING, IDLE = (int(state) for state in State)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerAddress:
-    """A resolved server address."""
-
-    family: int
-    where: Any  # as `socket.connect` takes it
-    host: str = ""  # the name that a certificate must have
-    tls: ssl.SSLContext | None = None
-
-    def socket(self) -> RawSocket | TlsSocket:
-        """A non-blocking socket that has begun to connect. Raises OSError."""
-        raw = RawSocket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = raw.connect_ex(self.where)
-        if code not in (0, errno.EINPROGRESS):
-            raw.close()
-            raise OSError(code, os.strerror(code))
-        return raw if self.tls is None else TlsSocket(raw, self.tls, self.host)
-
-
-def resolve(url: ServerUrl) -> ServerAddress:
-    """The address of a server at which it was found before the load. Raises UserError where its name has none."""
-    try:
-        family, where = url.address(ADDRESS_LIMIT_S)
-    except OSError as error:
-        raise UserError(f"{url}: {error.strerror or error}; is the name right?", "server") from error
-    tls = url.access.tls_context("h2" if url.is_grpc else "http/1.1") if url.secure else None
-    return ServerAddress(family, where, url.host, tls)
 
 
 class ConnectionListener(Protocol):

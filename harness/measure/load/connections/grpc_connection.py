@@ -19,7 +19,8 @@ from harness.wire.grpc.http2 import NotTakenError, UnaryCalls
 from harness.wire.http.llhttp_parser import HttpResponse
 
 if TYPE_CHECKING:
-    from harness.measure.load.connections.connection import ConnectionListener, ServerAddress
+    from harness.measure.load.connections.connection import ConnectionListener
+    from harness.measure.load.connections.server_address import ServerAddress
     from harness.wire.grpc.header_blocks import HeaderBlocks
     from harness.wire.grpc.http2 import UnaryResponse
 
