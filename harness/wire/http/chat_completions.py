@@ -95,7 +95,8 @@ class ChatStream(OutputStream):
 
     def _take(self, event: bytes, now_ns: int) -> None:
         if event[:1] != b"{" and says_nothing(event):
-            self.done = self.done or DONE in event
+            if DONE in event:
+                self._say_done()
             return
         try:
             chunk = _DECODER.decode(event)
@@ -107,6 +108,8 @@ class ChatStream(OutputStream):
         if chunk.usage is not None:
             self._count(chunk.usage)
             self._time(chunk.timings)
+        if self.done:  # only a failure is still news
+            choices = [_Choice(finish_reason=each.finish_reason, error=each.error) for each in choices or _NO_CHOICE]
         for choice in choices or _NO_CHOICE:
             delta = choice.delta
             if delta is not None and type(content := delta.content) is str and content:  # nearly every piece

@@ -53,6 +53,18 @@ def test_what_a_model_thinks_is_a_token_and_no_answer():
     assert (stream.output_tokens, stream.text) == (2, "yes")
 
 
+def test_pieces_after_done_are_not_counted():
+    stream = ChatStream()
+    for at_ns, piece in enumerate((token("a"), token("b"), token("c", "stop"), DONE, token("d"), token("e"), USAGE)):
+        stream.feed(piece, at_ns)
+    stream.end()
+    assert (list(stream.instants_ns), stream.text, stream.usage_tokens) == ([0, 1, 2], "abc", 5)
+    with pytest.raises(StreamError, match="the response is empty"):  # as every client sees it
+        read(DONE + token("a") + token("b", "stop"))
+    with pytest.raises(StreamError, match="provider gone"):
+        read(token("a", "stop") + DONE + event({"choices": [{"error": {"message": "provider gone"}}]}))
+
+
 def read(body):
     stream = ChatStream()
     stream.feed(body, 1)
