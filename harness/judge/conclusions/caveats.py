@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING
 
 from harness.judge.checks.harm import HARMED
@@ -14,7 +15,7 @@ from harness.judge.number_text import figure, listed, percent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.judge.findings import Finding
+    from harness.judge.findings import Finding, FindingKind
     from harness.judge.metrics import PointMetrics
 
 FEW = 0.01
@@ -37,14 +38,23 @@ def caveats(point: PointMetrics) -> Iterator[str]:
         yield f"In its slowest trials others on the host slowed the memory, which cost {cost} of the throughput."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
-        yield f"Target and load ran undisturbed for only {percent(harm.data['usable'])} of the time."
+        yield f"Target and load ran undisturbed for only {percent(_share_of_time(point, HARMED, 'usable'))} of the time."
+
+
+def _share_of_time(point: PointMetrics, kind: FindingKind, share: str) -> float:
+    """The mean over all trials of a share of the time that findings of `kind` have: where there is none, it is all."""
+    shares = [
+        next((each.data[share] for each in trial.findings if each.kind == kind.name), 1.0) for trial in point.trials
+    ]
+    seconds = [trial.seconds for trial in point.trials]
+    return sum(map(operator.mul, shares, seconds)) / (sum(seconds) or 1.0)
 
 
 def _failures(point: PointMetrics, outage: Finding | None) -> Iterator[str]:
     """What became of the requests that were not served: parts of one sentence, since they have one cause mostly."""
     counts = point.counts
     if outage:
-        yield f"was available for {percent(outage.data['available'])} of the time"
+        yield f"was available for {percent(_share_of_time(point, UNAVAILABLE, 'available'))} of the time"
     rejected = counts.rejected > FEW * counts.sent
     if rejected:
         yield f"rejected {percent(counts.rejected / counts.sent)} of the requests"

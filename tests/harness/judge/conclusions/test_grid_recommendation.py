@@ -165,7 +165,9 @@ def test_what_takes_least_to_decide_is_named():
 def test_no_sentence_stands_twice_and_failures_stand_in_one(meets):
     counts = Counts(scheduled=1000, sent=1000, ok=946, rejected=24, error=30)
     away = finding(UNAVAILABLE, Verdict.DEGRADED, "It was away.", "", available=0.9)
-    text = sentence([point_of(1000, meets=meets, counts=counts, findings=(away,))], SLO)
+    point = point_of(1000, meets=meets, counts=counts, findings=(away,))
+    trials = tuple(msgspec.structs.replace(trial, findings=(away,)) for trial in point.trials)
+    text = sentence([msgspec.structs.replace(point, trials=trials)], SLO)
     assert text.count("was available") == 1
     assert text.endswith(
         "It was available for 90 % of the time, rejected 2.4 % of the requests and failed 3 % of them."
