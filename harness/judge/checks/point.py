@@ -14,7 +14,7 @@ from harness.judge.checks.service import UNAVAILABLE
 from harness.judge.checks.steadiness import UNSTEADY
 from harness.judge.checks.target import ERRORS, UNNOTICED_FAILURES, WRONG_ANSWERS
 from harness.judge.findings import FindingKind, Verdict
-from harness.judge.number_text import figure, grouped
+from harness.judge.number_text import figure, grouped, listed
 from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def too_few_samples(metrics: PointMetrics) -> Iterator[Finding]:
     if not bounds:
         return
     needed = max(quantile.needed or 0 for quantile in bounds)
-    names = " and ".join(f"p{100 * quantile.p:g}" for quantile in bounds)
+    names = listed([f"p{100 * quantile.p:g}" for quantile in bounds])
     have = "has" if len(bounds) == 1 else "have"
     count = metrics.response.count
     worth = bounds[-1].effective_samples or 0.0

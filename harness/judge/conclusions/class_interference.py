@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.judge.number_text import figure, milliseconds
+from harness.judge.number_text import figure, listed, milliseconds
 from harness.judge.phrases import range_text
 from harness.judge.run_result import Recommendation
 from harness.plan.load_knobs import MIX
@@ -55,9 +55,7 @@ def _effects(points: Sequence[PointMetrics]) -> Iterator[tuple[str, str]]:
 
 
 def _others(point: PointMetrics, each: ClassMetrics) -> str:
-    return " and ".join(
-        f"{figure(100 * other.share, 2)} % {other.name}" for other in point.classes if other is not each
-    )
+    return listed([f"{figure(100 * other.share, 2)} % {other.name}" for other in point.classes if other is not each])
 
 
 def _load(point: PointMetrics) -> str:
