@@ -38,11 +38,12 @@ def harmed(case: TrialCase) -> Finding | None:
     if usable is None or usable.harmed_share < FEW_HARMED:
         return None
     culprit = max(usable.culprits, key=lambda each: usable.culprits[each])
-    who = f"{_who(culprit, case, usable)} for {percent(usable.culprits[culprit])} of the time"
+    stretches = f"In stretches that make up {percent(usable.culprits[culprit])} of the time"
+    seen = f"{stretches}, {_who(culprit, case, usable)}."
     if usable.enough:
         verdict = Verdict.VALID if usable.usable_share >= MOSTLY_USABLE else Verdict.DEGRADED
         left = (
-            "That time and the backlog after it are left out: the figures are those of the other "
+            "These and the backlog after them are left out: the figures are those of the other "
             f"{percent(usable.usable_share)}."
         )
         remedy = "Nothing is needed; on a quiet machine the intervals would be narrower."
@@ -56,7 +57,7 @@ def harmed(case: TrialCase) -> Finding | None:
         remedy = "End other work, or measure at a quieter time or for longer (--seconds)."
     shares = {str(each): share for each, share in usable.culprits.items()}
     return finding(
-        HARMED, verdict, f"{who}. {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares
+        HARMED, verdict, f"{seen} {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares
     )
 
 
@@ -83,11 +84,11 @@ def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _who(culprit: Culprit, case: TrialCase, usable: UsableTime) -> str:
     if culprit is Culprit.HYPERVISOR:
-        return "The hypervisor took cores away"
+        return "the hypervisor took cores away"
     if culprit is Culprit.STANDSTILL:
-        return "The machine stood still, or was too busy even for the samplers,"
+        return "the machine stood still, or was too busy even for the samplers"
     if culprit is Culprit.GENERATOR:
-        return "The load generator's event loop was held up"
+        return "the load generator's event loop was held up"
     named = [str(each) for each in strangers(case.samples, usable.window_ns)[:2]]
     mostly = f", mostly {' and '.join(named)}," if named else ""
-    return f"Other processes{mostly} ran on the cores of target and load"
+    return f"other processes{mostly} ran on the cores of target and load"
