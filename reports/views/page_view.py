@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -202,12 +203,9 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Scenario", plan.scenario
     yield "Arrivals", _arrivals(points)
     yield from settings_facts(plan)
-    yield (
-        "Each trial",
-        f"{units.duration(plan.load.warmup_s)} of warm-up, then {units.duration(plan.seconds)} measured",
-    )
-    most = "at most " if plan.precision is not None else ""
-    yield "Repeats", f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    seconds = _range([units.duration(each) for each in sorted({trial.seconds or plan.seconds for trial in plan.trials})])
+    yield "Each trial", f"{units.duration(plan.load.warmup_s)} of warm-up, then {seconds} measured"
+    yield "Repeats", _repeats(plan)
     if plan.precision is not None:
         yield "Precision", f"throughput and p99 to \u00b1{percent(plan.precision)}"
     yield "Objective (SLO)", str(plan.slo) if plan.slo else "none given"
@@ -221,6 +219,22 @@ def _arrivals(points: Sequence[PointMetrics]) -> str:
     kinds = list(dict.fromkeys(point.arrivals for point in points))
     words = {"closed": "closed loop: each user sends the next request after the last response"}
     return "; ".join(words.get(kind, f"open loop, {kind}: requests come whether or not responses do") for kind in kinds)
+
+
+def _repeats(plan: Plan) -> str:
+    if plan.budget_seconds is None:
+        most = "at most " if plan.precision is not None else ""
+        return f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    several = _range([str(count) for count in sorted(Counter(trial.point for trial in plan.trials).values())])
+    within = f"within a budget of {units.duration(plan.budget_seconds)}, each chosen by the results before it"
+    return f"{several} per point; {len(plan.trials)} trials {within}, seed {plan.seed}"
+
+
+def _range(ascending: Sequence[str]) -> str:
+    """`2 s`, or `1 to 13`; a dash where there is nothing."""
+    if not ascending:
+        return units.ABSENT
+    return ascending[0] if ascending[0] == ascending[-1] else f"{ascending[0]} to {ascending[-1]}"
 
 
 def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:

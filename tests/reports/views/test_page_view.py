@@ -41,6 +41,19 @@ def test_the_table_has_a_row_per_point_and_says_what_a_percentile_needs():
     assert (cell.note, cell.muted) == (f"\u2265\u202f{tail.low_ms:.3g}; needs 9\u202f800 more", True)
 
 
+def test_trials_within_a_budget_are_counted_as_they_were_made():
+    report = example.sweep()
+    first, second, *_ = report.plan.trials
+    trials = (first, second, replace(first, seconds=4.0, number=90), replace(first, seconds=4.0, number=91))
+    plan = replace(report.plan, trials=trials, budget_seconds=180.0)
+    facts = dict(page(dataclasses.replace(report, plan=plan)).method)
+    assert facts["Repeats"] == (
+        f"1 to 3 per point; 4 trials within a budget of 3\u202fmin, each chosen by the results before it, seed {plan.seed}"
+    )
+    assert facts["Each trial"].endswith(f"then 4\u202fs to {plan.seconds:g}\u202fs measured")
+    assert "in shuffled blocks" in dict(page(report).method)["Repeats"]
+
+
 def test_requests_are_conserved_or_it_is_said():
     lost, accounted = page(example.ugly()).conserved, page(example.sweep()).conserved
     assert [line.holds for line in accounted] == [True, True]
