@@ -1,8 +1,10 @@
 """A recorded grid: every setting of a real server at every number of users, each measured several times.
 
 A file is gzipped JSON lines: a head (what was asked, the values of the knobs, the default, the users), then a line for
-each setting that was measured. A sample is [users, responses/s, p99 in ms, share of the machine that others took]; rate
-and p99 are None where the server could not be started or did not answer. All statistics are of logs.
+each setting that was measured. A sample is [users, responses/s, p99 in ms, share of the machine that others took, ns of
+a random access to memory on the server's cores]; rate and p99 are None where the server could not be started or did not
+answer. All statistics are of logs. Neighbours on the host slow memory, and the server with it, for minutes; rates and
+p99s are corrected to the median access, along the lines that repeats within cells show.
 """
 
 from __future__ import annotations
@@ -54,14 +56,15 @@ class GridFile:
         return (min(counts), max(counts)) if counts else (0, 0)
 
     def cells(self):
-        """By (values, users): (repeats, 2) of the logs of rate and p99, of the repeats that have both."""
+        """By (values, users): (repeats, 2) of the logs of rate and p99, corrected, of the repeats that have both."""
         found = {}
         for values, entry in self.settings.items():
-            for users, rate, tail, *_ in entry["samples"]:
+            for users, rate, tail, _, *access_ns in entry["samples"]:
                 repeats = found.setdefault((values, users), [])
                 if rate and tail:
-                    repeats.append((math.log(rate), math.log(tail)))
-        return {place: np.array(repeats).reshape(-1, 2) for place, repeats in found.items()}
+                    access = math.log(access_ns[0]) if access_ns and access_ns[0] else math.nan
+                    repeats.append((math.log(rate), math.log(tail), access))
+        return corrected({place: np.array(repeats).reshape(-1, 3) for place, repeats in found.items()})
 
     def noise(self):
         """Deviation of one repeat's logs of rate and p99 within a cell, pooled; None where no cell has two."""
@@ -90,3 +93,20 @@ class GridFile:
     @property
     def size(self):
         return math.prod(len(values) for values in self.head["knobs"].values())
+
+
+def corrected(cells):
+    """Cells of logs (repeats, 3) of rate, p99 and access without what the access explains: (repeats, 2).
+
+    One line for rates and one for p99s, by least squares of what repeats differ by from their cells' means.
+    """
+    known = [each[np.isfinite(each[:, 2])] for each in cells.values()]
+    differences = np.concatenate([each - each.mean(axis=0) for each in known if len(each) > 1] or [np.zeros((0, 3))])
+    spread = float((differences[:, 2] ** 2).sum())
+    if not spread:
+        return {place: logs[:, :2] for place, logs in cells.items()}
+    slopes = differences[:, :2].T @ differences[:, 2] / spread
+    usual = np.median(np.concatenate(known)[:, 2])
+    return {
+        place: logs[:, :2] - np.outer(np.nan_to_num(logs[:, 2] - usual), slopes) for place, logs in cells.items()
+    }

@@ -13,6 +13,7 @@ import random
 import re
 import select
 import socket
+import statistics
 import sys
 import time
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from harness.clock import MonotonicClock
 from harness.errors import SweepspotError
+from harness.measure.samplers.machine.memory_access import MemoryAccess
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.target_spec import find_target
@@ -30,6 +33,7 @@ from tests.benchmarks.grid_file import GridFile
 from tests.benchmarks.served import CORES, Body, v2_json
 
 SETTLE_S, MEASURE_S = 0.1, 0.3
+READINGS, APART_S = 5, 0.01  # of memory, before and after each sample
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -143,7 +147,7 @@ def one_pass(grid, file, path):
             measured = measured_start(grid, start, live)
         except (SweepspotError, OSError) as error:
             print(f"{start}: {error}", flush=True)
-            measured = {values: (None, [(users, None, None, None) for users in grid.users]) for values in live}
+            measured = {values: (None, [(users, None, None, None, None) for users in grid.users]) for values in live}
         for values, (start_s, samples) in measured.items():
             file.add((*start, *values), start_s, samples)
         file.write(path)
@@ -155,26 +159,39 @@ def measured_start(grid, start, live):
     with grid.serve(**dict(zip(grid.restarts, start, strict=True))) as running:
         started_s = time.monotonic() - begin
         process, client = psutil.Process(running.pid), Client(running.url, running.body, max(grid.users))
+        memory = MemoryAccess(running.pid, MonotonicClock())
         try:
             client.measure(8, 0.3)  # the first calls are slow
             for values in live:
                 if values:
                     running.set(dict(zip(grid.live, values, strict=True)))
-                found[values] = started_s, [sample_of(client, process, users, grid.seconds) for users in grid.users]
+                found[values] = started_s, [sample_of(client, process, memory, users, grid.seconds) for users in grid.users]
         finally:
             client.close()
     return found
 
 
-def sample_of(client, process, users, seconds):
-    """Users, responses/s, p99 in ms, and the share of the machine that others than server and client took."""
+def sample_of(client, process, memory, users, seconds):
+    """A sample as `grid_file` keeps it; of memory the mean access just before and just after."""
     failed, own, all_s, begin = client.failed, tree_s(process), busy_s(), time.monotonic()
+    before_ns = access_ns(memory)
     rate, times = client.measure(users, seconds)
+    after_ns = access_ns(memory)
     wall = time.monotonic() - begin
     others = max(busy_s() - all_s - (tree_s(process) - own), 0.0) / wall / len(CORES)
     if not times or client.failed > failed:
-        return users, None, None, others
-    return users, rate, 1e3 * times[int(0.99 * len(times))], others
+        return users, None, None, others, None
+    known = [each for each in (before_ns, after_ns) if each]
+    return users, rate, 1e3 * times[int(0.99 * len(times))], others, statistics.fmean(known) if known else None
+
+
+def access_ns(memory):
+    """How long a random access to memory takes by some readings of `memory`; None where the cores cannot be chosen."""
+    readings = []
+    for _ in range(READINGS):
+        readings += memory.read(0)
+        time.sleep(APART_S)
+    return statistics.median(each.value for each in readings) if readings else None
 
 
 @dataclass(frozen=True)

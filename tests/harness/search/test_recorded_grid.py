@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from tune_spaces import Replay, true_capacities
 
@@ -39,6 +40,21 @@ def test_it_says_how_far_from_3_percent_it_is(grid):
     assert "2 to 2 passes" in grid.state()
     assert "within 10.3 %" in grid.state()  # exp(1.96 * 0.0707 / sqrt(2)) = 1.103
     assert "takes 22 passes" in grid.state()  # (1.96 * 0.0707 / 0.03)^2 = 21.3
+
+
+def test_what_slow_memory_explains_is_taken_out():
+    # By hand: rates are 100 and 400 times (30 ns / access)^2, p99s 10 and 40 ms times access / 30 ns; the median of the
+    # five accesses is 33 ns. Where the access is not known, nothing is changed.
+    file = GridFile(HEAD)
+    for values, rate, tail_ms, accesses_ns in (((1, "a"), 100.0, 10.0, (30, 33, 36)), ((8, "a"), 400.0, 40.0, (33, 40))):
+        for ns in accesses_ns:
+            file.add(values, 2.0, [(4, rate * (30 / ns) ** 2, tail_ms * ns / 30, 0.0, ns)])
+    file.add((1, "b"), 2.0, [(4, 70.0, 5.0, 0.0, None)])
+    cells = {values: repeats for (values, _), repeats in file.cells().items()}
+    for values, rate, tail_ms in (((1, "a"), 100.0, 10.0), ((8, "a"), 400.0, 40.0)):
+        wanted = [math.log(rate / 1.1**2), math.log(tail_ms * 1.1)]
+        assert cells[values] == pytest.approx(np.tile(wanted, (len(cells[values]), 1)), abs=2e-3)
+    assert cells[1, "b"].tolist() == [[math.log(70.0), math.log(5.0)]]
 
 
 def test_a_replay_has_the_means_as_truth_and_the_repeats_as_noise(grid):
