@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
+from harness.judge.number_text import milliseconds
 from harness.judge.numbers.machine.harmed_time import Culprit
 from harness.judge.phrases import level_text
 from harness.plan.knobs import setting_text
@@ -96,12 +97,12 @@ def _milliseconds(quantile: Quantile) -> str:
     if not quantile.value_ms:
         return "-"
     sign = "\u2265 " if quantile.at_least and not quantile.only_bound else ""
-    return f"{sign}{quantile.value_ms:.3g} ms{' or more' if quantile.only_bound else ''}"
+    return f"{sign}{milliseconds(quantile.value_ms, 3)}{' or more' if quantile.only_bound else ''}"
 
 
 def live_text(live: Live) -> str:
     """`after 12 s: 480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`."""
     words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
-    words += [f"{name} {value:.3g} ms" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
+    words += [f"{name} {milliseconds(value, 3)}" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
     words += [f"{live.failed} failed"] if live.failed else []
     return f"after {live.seconds:.0f} s: {', '.join(words)}"

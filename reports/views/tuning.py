@@ -11,18 +11,28 @@ from reports.labels import load_label
 from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell, verdict_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from harness.judge.metrics import PointMetrics
+    from harness.judge.metrics import PointMetrics, Quantile
     from harness.judge.run_result import RunResult
     from harness.judge.tuning.tuning_result import KnobEffect, TuneStep, Tuning
     from harness.plan.plan import Plan
     from reports.report_input import ReportInput
 
+    Timed = Mapping[str, Callable[[PointMetrics], Quantile | None]]  # percentiles by the titles of their columns
+
 DEFAULT = "default"
 TIMES = "\u00d7"
 MATTERS = {True: "matters", False: "does not matter", None: "not known"}
 MAX_STEPS = 200
+_OF_RESPONSES: Timed = {
+    "p50 ms": lambda point: point.response.at(0.5),
+    "p99 ms": lambda point: point.response.at(0.99),
+}
+_OF_STREAMS: Timed = {
+    "TTFT p90 ms": lambda point: point.stream.ttft.at(0.9) if point.stream else None,
+    "ITL p99 ms": lambda point: point.stream.itl.at(0.99) if point.stream else None,
+}
 
 
 def changes_text(plan: Plan, point: PointMetrics) -> str:
@@ -45,21 +55,30 @@ def finalists_table(report: ReportInput) -> Table:
     points = finalists(report)
     best = report.result.recommendation.best_point
     numbers = [point.point for point in points]
-    columns = ("Setting", "Load", "Verdict", "Throughput /s", "p50 ms", "p99 ms", "SLO", "Trials")
+    timed = _OF_STREAMS if any(point.stream for point in points) else _OF_RESPONSES
+    columns = ("Setting", "Load", "Verdict", _rate_title(report.plan), *timed, "SLO", "Trials")
     rows = []
     for point in points:
-        name, (rate, interval) = changes_text(report.plan, point), units.estimate(point.throughput_rps)
+        name = changes_text(report.plan, point)
         rows.append((
             Cell(name, key=name, kind="point"),
             Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point"),
             verdict_cell(point.verdict, ()),
-            Cell(rate, interval, key=units.machine_number(point.throughput_rps.value)),
-            percentile_cell(point.response.at(0.5)),
-            percentile_cell(point.response.at(0.99)),
+            _rate_cell(point),
+            *(percentile_cell(read(point)) for read in timed.values()),
             Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text"),
             Cell(units.count(point.repeats), key=str(point.repeats)),
         ))  # fmt: skip
     return Table(columns, tuple(rows), numbers.index(best) if best in numbers else None, 3)
+
+
+def _rate_title(plan: Plan) -> str:
+    """What the figures of `_rate_cell` count: those by which settings are ranked."""
+    return {"tokens/s": "Tokens /s", "results/s": "Results /s"}.get(plan.rate_unit, "Throughput /s")
+
+
+def _rate_cell(point: PointMetrics) -> Cell:
+    return Cell(*units.estimate(point.rate), key=units.machine_number(point.rate.value))
 
 
 def effects_table(tuning: Tuning) -> Table | None:
@@ -130,7 +149,7 @@ def front_table(report: ReportInput, tuning: Tuning) -> Table | None:
     rows = tuple(tuple(_front_cells(report.plan, point, measured)) for point in points)
     best = report.result.recommendation.best_point
     place = [point.point for point in points].index(best) if best in tuning.front else None
-    return Table(("Setting", "Load", "p99 ms", "Throughput /s", *measured), rows, place, 2)
+    return Table(("Setting", "Load", "p99 ms", _rate_title(report.plan), *measured), rows, place, 2)
 
 
 def _accuracy_percent(point: PointMetrics) -> float | None:
@@ -149,8 +168,7 @@ def _front_cells(plan: Plan, point: PointMetrics, measured: list[str]) -> Iterat
     yield Cell(name, key=name, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
     yield percentile_cell(point.response.at(0.99))
-    rate, interval = units.estimate(point.throughput_rps)
-    yield Cell(rate, interval, key=units.machine_number(point.throughput_rps.value))
+    yield _rate_cell(point)
     for title in measured:
         value = _ALSO[title](point)
         yield Cell(units.number(value), key=units.machine_number(value))

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.judge.findings import Finding, Verdict
-from harness.run.trial_events import words_of
+from harness.record.load_report import Live
+from harness.run.trial_events import live_text, words_of
 
 
 def harmed(**shares):
@@ -20,3 +21,8 @@ def harmed(**shares):
 )
 def test_a_generator_that_was_held_up_is_no_busy_machine(finding, words):
     assert words_of(finding) == words
+
+
+def test_long_times_are_not_written_in_powers_of_ten():
+    text = live_text(Live(seconds=8.0, answered=8, failed=0, p50_ms=4470.0, p99_ms=12_340.0))
+    assert text.replace("\u202f", " ") == "after 8 s: 1 req/s, p50 4 470 ms, p99 12.3 s"
