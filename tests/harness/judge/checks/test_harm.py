@@ -124,7 +124,7 @@ def test_an_invalid_repeat_is_left_out_and_not_the_point():
     assert [trial.verdict for trial in point.trials] == [V.VALID, V.INVALID]
     assert point.verdict is V.DEGRADED
     assert [found.kind for found in point.findings] == ["left_out"]
-    assert point.findings[0].text.startswith("1 of 2 repeats is INVALID and left out: Other processes")
+    assert point.findings[0].text.startswith("1 of 2 repeats is INVALID and left out: In stretches that make up 98")
     assert (point.repeats, point.response.max_ms) == (1, 10)
 
 
