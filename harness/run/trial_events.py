@@ -103,6 +103,7 @@ def _milliseconds(quantile: Quantile) -> str:
 def live_text(live: Live) -> str:
     """`after 12 s: 480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`."""
     words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
-    words += [f"{name} {milliseconds(value, 3)}" for name, value in (("p50", live.p50_ms), ("p99", live.p99_ms)) if value]
+    latencies = {"p50": live.p50_ms, "p99": live.p99_ms}
+    words += [f"{name} {milliseconds(value, 3)}" for name, value in latencies.items() if value]
     words += [f"{live.failed} failed"] if live.failed else []
     return f"after {live.seconds:.0f} s: {', '.join(words)}"

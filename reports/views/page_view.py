@@ -203,8 +203,9 @@ def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     yield "Scenario", plan.scenario
     yield "Arrivals", _arrivals(points)
     yield from settings_facts(plan)
-    seconds = _range([units.duration(each) for each in sorted({trial.seconds or plan.seconds for trial in plan.trials})])
-    yield "Each trial", f"{units.duration(plan.load.warmup_s)} of warm-up, then {seconds} measured"
+    seconds = sorted({trial.seconds or plan.seconds for trial in plan.trials})
+    measured = f"then {_range([units.duration(each) for each in seconds])} measured"
+    yield "Each trial", f"{units.duration(plan.load.warmup_s)} of warm-up, {measured}"
     yield "Repeats", _repeats(plan)
     if plan.precision is not None:
         yield "Precision", f"throughput and p99 to \u00b1{percent(plan.precision)}"

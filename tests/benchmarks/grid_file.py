@@ -107,6 +107,4 @@ def corrected(cells):
         return {place: logs[:, :2] for place, logs in cells.items()}
     slopes = differences[:, :2].T @ differences[:, 2] / spread
     usual = np.median(np.concatenate(known)[:, 2])
-    return {
-        place: logs[:, :2] - np.outer(np.nan_to_num(logs[:, 2] - usual), slopes) for place, logs in cells.items()
-    }
+    return {place: logs[:, :2] - np.outer(np.nan_to_num(logs[:, 2] - usual), slopes) for place, logs in cells.items()}

@@ -165,7 +165,8 @@ def measured_start(grid, start, live):
             for values in live:
                 if values:
                     running.set(dict(zip(grid.live, values, strict=True)))
-                found[values] = started_s, [sample_of(client, process, memory, users, grid.seconds) for users in grid.users]
+                samples = [sample_of(client, process, memory, users, grid.seconds) for users in grid.users]
+                found[values] = started_s, samples
         finally:
             client.close()
     return found

@@ -160,7 +160,7 @@ def lenient(case: TrialCase) -> Finding | None:
         share = worst.neighbours_pass or 0.0
         text = (
             f"The expected values are whole numbers, and for {percent(share)} of the payloads the tolerance "
-            f"({relative:g} relative, {absolute:g} absolute) allows the next whole number: another label would be right."
+            f"({relative:g} relative, {absolute:g} absolute) allows the next one: another label would be right."
         )
         remedy = "Allow less than that, for example with --tolerance 0,0.5."
     return finding(LENIENT, Verdict.DEGRADED, text, remedy, share=share, relative=relative, absolute=absolute)

@@ -96,9 +96,7 @@ def _goodput(rate: Interval | None, best: PointMetrics | None) -> Interval | Non
     return rate.times(best.goodput_rps.value / best.rate.value)
 
 
-def _named_sentences(
-    plan: Plan, decision: Decision, best: PointMetrics, published: Interval | None
-) -> Iterator[str]:
+def _named_sentences(plan: Plan, decision: Decision, best: PointMetrics, published: Interval | None) -> Iterator[str]:
     if decision.figure is None or published is None:
         return
     rate = f"{rate_text(published, best.rate_unit)} {at_level(best)}".strip()

@@ -38,7 +38,8 @@ def caveats(point: PointMetrics) -> Iterator[str]:
         yield f"In its slowest trials others on the host slowed the memory, which cost {cost} of the throughput."
     harm = found.get(HARMED.name)
     if harm is not None and harm.verdict is not Verdict.VALID:
-        yield f"Target and load ran undisturbed for only {percent(_share_of_time(point, HARMED, 'usable'))} of the time."
+        usable = _share_of_time(point, HARMED, "usable")
+        yield f"Target and load ran undisturbed for only {percent(usable)} of the time."
 
 
 def _share_of_time(point: PointMetrics, kind: FindingKind, share: str) -> float:

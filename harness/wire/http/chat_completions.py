@@ -13,7 +13,7 @@ from harness.wire.http.refusal import refusal_of
 from harness.wire.language.api_url import api_url
 from harness.wire.language.finish_reasons import require_answer
 from harness.wire.language.lenient_events import decode_leniently, says_nothing
-from harness.wire.language.output_stream import DONE, OutputStream, StreamError, refuse_failure
+from harness.wire.language.output_stream import OutputStream, StreamError, refuse_failure
 from harness.wire.language.text_codec import TextCodec
 from harness.wire.model_metadata import ask
 from harness.wire.protocol import Transport, WireProtocol
@@ -95,8 +95,7 @@ class ChatStream(OutputStream):
 
     def _take(self, event: bytes, now_ns: int) -> None:
         if event[:1] != b"{" and says_nothing(event):
-            if DONE in event:
-                self._say_done()
+            self._say_done(event)
             return
         try:
             chunk = _DECODER.decode(event)
@@ -108,9 +107,7 @@ class ChatStream(OutputStream):
         if chunk.usage is not None:
             self._count(chunk.usage)
             self._time(chunk.timings)
-        if self.done:  # only a failure is still news
-            choices = [_Choice(finish_reason=each.finish_reason, error=each.error) for each in choices or _NO_CHOICE]
-        for choice in choices or _NO_CHOICE:
+        for choice in _without_pieces(choices) if self.done else choices or _NO_CHOICE:
             delta = choice.delta
             if delta is not None and type(content := delta.content) is str and content:  # nearly every piece
                 self.instants_ns.append(now_ns)
@@ -169,6 +166,11 @@ class ChatStream(OutputStream):
             self._answer(now_ns)
         elif any(set(part) - {"type", "text"} for part in parts):
             self.instants_ns.append(now_ns)
+
+
+def _without_pieces(choices: list[_Choice] | None) -> list[_Choice]:
+    """What still counts after the response has said that it is over: failures."""
+    return [_Choice(finish_reason=each.finish_reason, error=each.error) for each in choices or _NO_CHOICE]
 
 
 def _calls(calls: Any) -> bool:

@@ -144,10 +144,11 @@ class OutputStream:
             self.answer_ns = now_ns
         return True
 
-    def _say_done(self) -> None:
-        """The response says that it is over: clients read no piece that follows, and none is counted."""
-        self.done = True
-        self._form = None
+    def _say_done(self, event: bytes) -> None:
+        """Where an event without data is `[DONE]`, the response is over: clients read no piece that follows."""
+        if DONE in event:
+            self.done = True
+            self._form = None  # so that none is taken by its form either
 
     def _another(self) -> OutputStream:
         """An empty stream of this kind, which looks for no form."""

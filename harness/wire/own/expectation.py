@@ -147,7 +147,9 @@ def is_same(value: Any, wanted: Any, tolerance: Tolerance) -> bool:
             return value == wanted
         return bool(abs(value - wanted) <= tolerance.absolute + tolerance.relative * abs(wanted))
     if isinstance(value, dict) and isinstance(wanted, dict):
-        return (bool(wanted) or not value) and all(name in value and is_same(value[name], each, tolerance) for name, each in wanted.items())
+        if not wanted:
+            return not value
+        return all(name in value and is_same(value[name], each, tolerance) for name, each in wanted.items())
     if isinstance(value, list) and isinstance(wanted, list):
         return len(value) == len(wanted) and all(
             is_same(one, other, tolerance) for one, other in zip(value, wanted, strict=True)

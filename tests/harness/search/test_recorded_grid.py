@@ -46,7 +46,10 @@ def test_what_slow_memory_explains_is_taken_out():
     # By hand: rates are 100 and 400 times (30 ns / access)^2, p99s 10 and 40 ms times access / 30 ns; the median of the
     # five accesses is 33 ns. Where the access is not known, nothing is changed.
     file = GridFile(HEAD)
-    for values, rate, tail_ms, accesses_ns in (((1, "a"), 100.0, 10.0, (30, 33, 36)), ((8, "a"), 400.0, 40.0, (33, 40))):
+    for values, rate, tail_ms, accesses_ns in (
+        ((1, "a"), 100.0, 10.0, (30, 33, 36)),
+        ((8, "a"), 400.0, 40.0, (33, 40)),
+    ):
         for ns in accesses_ns:
             file.add(values, 2.0, [(4, rate * (30 / ns) ** 2, tail_ms * ns / 30, 0.0, ns)])
     file.add((1, "b"), 2.0, [(4, 70.0, 5.0, 0.0, None)])

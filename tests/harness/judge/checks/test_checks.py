@@ -352,8 +352,8 @@ def test_of_several_servers_the_one_that_fails_is_named():
 @pytest.mark.parametrize(
     ("shares", "says"),
     [
-        ({"zeros_pass": 0.5, "neighbours_pass": 0.0}, "of 50 % of the payloads are smaller than the tolerance"),
-        ({"zeros_pass": 0.0, "neighbours_pass": 0.25}, "for 25 % of the payloads the tolerance"),
+        ({"zeros_pass": 0.5, "neighbours_pass": 0.0}, "of 50\u202f% of the payloads are smaller than the tolerance"),
+        ({"zeros_pass": 0.0, "neighbours_pass": 0.25}, "for 25\u202f% of the payloads the tolerance"),
         ({"zeros_pass": 0.0, "neighbours_pass": 0.0}, ""),
     ],
 )

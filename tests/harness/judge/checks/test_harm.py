@@ -66,7 +66,9 @@ def test_harmed_stretches_are_left_out_of_latency_and_throughput_and_the_rest_is
     assert trial.throughput_rps.value == pytest.approx(100, rel=0.01)
     (found,) = trial.findings
     assert (found.kind, found.verdict, trial.verdict) == ("harmed", V.VALID, V.VALID)
-    assert found.text.startswith("In stretches that make up 20\u202f% of the time, other processes, mostly hog (pid 77), ")
+    assert found.text.startswith(
+        "In stretches that make up 20\u202f% of the time, other processes, mostly hog (pid 77), "
+    )
     # 0 to 2 s less a guard of 10 ms, and from 4.1 s on: at 4 s a request of the last harmed stretch is still open.
     assert trial.usable_share == pytest.approx(0.789, abs=0.011)
     assert trial.counts.sent == disturbed(harmed).num_rows  # nothing is lost from the counts

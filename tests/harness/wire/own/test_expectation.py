@@ -55,7 +55,7 @@ def failure(text, body=BODY, **beside):
         "status = 200",
         "$.empty = [], $.nothing = {}",
         '$["odd name"].x = [1, 2, 3], $["odd name"] = {"x": [1, 2, 3]}, $.ok = true',
-        "$.boxes contains { \"class\": 1 }",
+        '$.boxes contains { "class": 1 }',
         "$.count in ([3], 3)",
     ],
 )
