@@ -47,9 +47,8 @@ def test_trials_within_a_budget_are_counted_as_they_were_made():
     trials = (first, second, replace(first, seconds=4.0, number=90), replace(first, seconds=4.0, number=91))
     plan = replace(report.plan, trials=trials, budget_seconds=180.0)
     facts = dict(page(dataclasses.replace(report, plan=plan)).method)
-    assert facts["Repeats"] == (
-        f"1 to 3 per point; 4 trials within a budget of 3\u202fmin, each chosen by the results before it, seed {plan.seed}"
-    )
+    within = "within a budget of 3\u202fmin, each chosen by the results before it"
+    assert facts["Repeats"] == f"1 to 3 per point; 4 trials {within}, seed {plan.seed}"
     assert plan.seconds == 2.0
     assert facts["Each trial"].endswith("then 2\u202fs to 4\u202fs measured")
     assert "in shuffled blocks" in dict(page(report).method)["Repeats"]

@@ -10,8 +10,8 @@ import pytest
 
 from harness.clock import NS_PER_MS, monotonic_ns
 from harness.measure.load.connections.connection import AWAITING, Connection
-from harness.measure.load.connections.server_address import ServerAddress
 from harness.measure.load.connections.receive_stamps import StampedReceiver
+from harness.measure.load.connections.server_address import ServerAddress
 from harness.record.rows import ABSENT
 
 pytestmark = pytest.mark.process
