@@ -48,7 +48,8 @@ def _share_of_time(point: PointMetrics, kind: FindingKind, share: str) -> float:
         next((each.data[share] for each in trial.findings if each.kind == kind.name), 1.0) for trial in point.trials
     ]
     seconds = [trial.seconds for trial in point.trials]
-    return sum(map(operator.mul, shares, seconds)) / (sum(seconds) or 1.0)
+    found: float = sum(map(operator.mul, shares, seconds)) / (sum(seconds) or 1.0)
+    return found
 
 
 def _failures(point: PointMetrics, outage: Finding | None) -> Iterator[str]:
