@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.run.run_job import RunJob
 
 MINUTE_S = 60.0
-WHAT_FOR = {None: "left", TrialKind.EXPLORE: "measured on", TrialKind.CONFIRM: "confirmed by fresh trials"}
+WHAT_FOR = {None: "left", TrialKind.EXPLORE: "still measured", TrialKind.CONFIRM: "confirmed by fresh trials"}
 
 
 def run_budgeted_sweep(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:

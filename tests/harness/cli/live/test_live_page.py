@@ -20,7 +20,7 @@ def feed(watch):
     watch(TrialStarted("batch_size=1, 8 users"))
     text, doubts = "900 req/s, p99 5 ms", ("The load generator was busy",)
     watch(TrialEnded("batch_size=1, 8 users", text, rate_rps=900.0, p99_ms=5.0, doubts=doubts))
-    watch(Note("2 of 3 points are measured on"))
+    watch(Note("2 of 3 points are still measured"))
     watch(TrialStarted("batch_size=4, 8 users"))
     watch(TrialProgress("batch_size=4, 8 users", "after 5 s", left_s=12.0))
 
@@ -33,7 +33,7 @@ def test_the_state_is_made_of_events_and_of_what_is_on_disk(tmp_path):
     assert (state.name, state.done, state.total, state.left_s) == ("batch_size=4, 8 users", 1, 3, 12.0)
     assert [(trial.rate_rps, trial.p99_ms) for trial in state.trials] == [(900.0, 5.0)]
     found = "batch_size=1, 8 users: 900 req/s, p99 5 ms. The load generator was busy"
-    assert state.lines == (found, "2 of 3 points are measured on")
+    assert state.lines == (found, "2 of 3 points are still measured")
     assert state.running.seconds >= 5  # more on a busy machine
     assert state.running.rate_rps == pytest.approx(500 / state.running.seconds, rel=0.01)
     assert state.running.failed == 3
