@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from harness.clock import NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
+from harness.clock import NS_PER_MS, NS_PER_S, MonotonicClock, cpu_ns, monotonic_ns
 from harness.measure.samplers.machine.core_use import CoreUse, Strangers
 from harness.measure.samplers.machine.cpu import Machine
 from harness.measure.samplers.machine.energy import EnergyAbsentError, PackageEnergy
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from harness.measure.samplers.reading import Reader
     from harness.measure.samplers.ticks import Tick, Timer
     from harness.record.samples import SampleWriter
+
+
+MEMORY_EVERY_NS = 150 * NS_PER_MS  # so that every second tick of 100 ms reads it
 
 
 class StoppableClock:
@@ -92,7 +95,7 @@ def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
     except EnergyAbsentError as absent_energy:
         readers.append(ReaderNote(f"no energy samples: {absent_energy}"))
     if target_pid is not None:
-        readers.append(MemoryAccess(target_pid, clock))  # last: it may have to wait for the target's core
+        readers.append(MemoryAccess(target_pid, clock, MEMORY_EVERY_NS))  # last: it may have to wait for the target's core
     return readers
 
 

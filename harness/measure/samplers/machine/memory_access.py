@@ -36,12 +36,12 @@ def places() -> NDArray[np.int64]:
 
 
 class MemoryAccess:
-    """Reads the mean duration of random accesses, on each core of process `pid` in turn."""
+    """Reads the mean duration of random accesses, on each core of process `pid` in turn, at most once in `every_ns`."""
 
-    def __init__(self, pid: int, clock: Clock) -> None:
+    def __init__(self, pid: int, clock: Clock, every_ns: int = 0) -> None:
         self._pid = pid
         self._order = places()
-        self._bound = CostBound(clock, share=SHARE)
+        self._bound = CostBound(clock, share=SHARE, every_ns=every_ns)
         self._count = 0
 
     def read(self, now_ns: int) -> list[Reading]:
