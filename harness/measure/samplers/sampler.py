@@ -95,7 +95,8 @@ def make_readers(target_pid: int | None, load_pid: int | None) -> list[Reader]:
     except EnergyAbsentError as absent_energy:
         readers.append(ReaderNote(f"no energy samples: {absent_energy}"))
     if target_pid is not None:
-        readers.append(MemoryAccess(target_pid, clock, MEMORY_EVERY_NS))  # last: it may have to wait for the target's core
+        # Last, since it may have to wait for the target's core.
+        readers.append(MemoryAccess(target_pid, clock, MEMORY_EVERY_NS))
     return readers
 
 
