@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.measure.load.connections import connection as connection_module
+from harness.measure.load.connections.server_address import ServerAddress
 from harness.plan.arrivals import Closed, Constant, Poisson
 from harness.record.rows import Outcome, Phase
 
@@ -206,14 +207,14 @@ def test_an_answer_and_the_servers_end_in_one_segment(serve, bench, answer, fram
 
 def test_what_comes_behind_a_large_answer_is_not_the_next_one(serve, bench, answer, monkeypatch):
     """It ends the connection, also where it is there with the last bytes of the answer."""
-    plain = connection_module.ServerAddress.socket
+    plain = ServerAddress.socket
 
     def roomy(address):
         sock = plain(address)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         return sock
 
-    monkeypatch.setattr(connection_module.ServerAddress, "socket", roomy)
+    monkeypatch.setattr(ServerAddress, "socket", roomy)
     begun, there = threading.Event(), threading.Event()
 
     def script(number, request, connection):
