@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from harness.judge.checks.machine import SLOW_MEMORY
+from harness.judge.checks.point import counted_trials
 from harness.judge.decision.decision import TAIL
 from harness.judge.stats.distributions import student_t_quantile
 from harness.plan.plan import TrialKind
@@ -34,7 +35,7 @@ def with_fast_memory(plan: Plan, best: PointMetrics, measured: Interval) -> Inte
     """
     memory = next((each.data for each in best.findings if each.kind == SLOW_MEMORY.name), None)
     fresh = {trial.number for trial in plan.trials if trial.kind is TrialKind.CONFIRM}
-    accesses_ns = [trial.usage.memory_access_ns for trial in best.trials if trial.trial in fresh]
+    accesses_ns = [trial.usage.memory_access_ns for trial in counted_trials(best.trials) if trial.trial in fresh]
     logs = np.log([each for each in accesses_ns if each])
     if memory is None or not logs.size or measured.high is None:
         return measured

@@ -141,7 +141,7 @@ def _usage(process: psutil.Process) -> _Usage:
 
 
 def _usage_by_stat(pid: int) -> _Usage:
-    """The same by one file (proc_pid_stat(5)): psutil reads three, and sums over all threads in each."""
+    """The same by one file (proc_pid_stat(5)), where psutil reads three."""
     words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     if len(words) < STAT_WORDS or words[0] in ENDED:
         raise psutil.NoSuchProcess(pid)

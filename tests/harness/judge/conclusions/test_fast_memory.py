@@ -17,11 +17,19 @@ MEASURED = Interval(1000.0, 950.0, 1050.0)
 LINE = {"slope": -2.0, "error": 0.0, "freedom": 8.0, "fastest_ns": 30.0, "cost": 0.3, "correlation": -1.0}
 
 
-def published(accesses_ns, fresh=3, **line):
-    """The figure of a point with these accesses in its trials, of which the last `fresh` confirm it."""
+def published(accesses_ns, fresh=3, invalid=(), **line):
+    """The figure of a point with these accesses in its trials, of which the last `fresh` confirm it.
+
+    The trials with the numbers `invalid` do not count.
+    """
     point = point_of(rates=[1000.0] * len(accesses_ns), number=0)
     trials = tuple(
-        msgspec.structs.replace(each, trial=number, usage=msgspec.structs.replace(each.usage, memory_access_ns=ns))
+        msgspec.structs.replace(
+            each,
+            trial=number,
+            usage=msgspec.structs.replace(each.usage, memory_access_ns=ns),
+            verdict=Verdict.INVALID if number in invalid else each.verdict,
+        )
         for number, (each, ns) in enumerate(zip(point.trials, accesses_ns, strict=True))
     )
     found = () if line.get("slope") == 0.0 else (finding(SLOW_MEMORY, Verdict.VALID, "", "", **{**LINE, **line}),)
@@ -67,3 +75,7 @@ def test_elsewhere_the_figure_stays(accesses_ns, line):
 
 def test_a_trial_without_a_reading_is_left_out_of_the_mean():
     assert published([30.0, 31.0, 33.0, None, 33.0]).high == pytest.approx(1270.5)
+
+
+def test_a_trial_that_does_not_count_moves_nothing():
+    assert published([30.0, 31.0, 33.0, 90.0, 33.0], invalid=(3,)).high == pytest.approx(1270.5)
