@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.judge.conclusions.run_comparison import STREAM_FIGURES
 from harness.judge.number_text import percent
 from harness.judge.paired_result import FAILED
-from harness.judge.phrases import level_text
+from harness.judge.phrases import level_text, points_text
 from harness.judge.significance import Change
 from reports import units
 from reports.labels import load_label, point_label
@@ -49,6 +49,7 @@ def comparison_text(comparison: RunComparison) -> str:
             f"({percent(comparison.drift)}, --drift). Measure both in turn to tell: "
             "compare --a \u2026 --b \u2026"
         )
+    lines += comparison.other_service
     lines.append(f"{comparison.change}: {', '.join(counts)}")
     return "\n".join(lines)
 
@@ -63,7 +64,7 @@ def paired_lines(plan: Plan, comparison: PairedComparison) -> list[str]:
         "load": lambda row: level_text(row[0]),
         "figure": lambda row: row[1].name,
         f"{second} / {first}": lambda row: (
-            difference_text(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio)
+            points_text(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio)
         ),
         "pairs": lambda row: str(row[1].pairs),
         "change": lambda row: CHANGE_WORDS[row[1].change],
@@ -94,6 +95,7 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
         "change": comparison.change,
         "drift": comparison.drift,
         "points_within_drift": comparison.within_drift,
+        "other_service": comparison.other_service,
         "points": points,
     }
 
@@ -132,12 +134,6 @@ def _of_streams(name: str) -> Callable[[PointComparison], str]:
 
 def _ratio(comparison: Comparison | None) -> str:
     return units.number(None) if comparison is None else _times(comparison.ratio)
-
-
-def difference_text(difference: Interval) -> str:
-    """A difference of two shares in percentage points, with its interval."""
-    low, high = difference.ends
-    return f"{100 * difference.value:+.2g}\u202f% ({100 * low:+.2g} to {100 * high:+.2g}\u202f%)"
 
 
 def _times(ratio: Interval) -> str:

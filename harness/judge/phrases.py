@@ -37,6 +37,17 @@ def ratio_text(ratio: Interval) -> str:
     return f"{figure(ratio.value)}{TIMES}{range_text(ratio, 2)}"
 
 
+def points_text(difference: Interval) -> str:
+    """A difference of two shares of 1 with its range: `+3 (+2 to +4) percentage points`."""
+    value, low, high = (_points(min(max(share, -1.0), 1.0)) for share in (difference.value, *difference.ends))
+    return f"{value} ({low} to {high}) percentage points"
+
+
+def _points(share: float) -> str:
+    points = round(100 * share, 4) + 0.0  # sums of shares that cancel leave a trace, and may leave a minus
+    return f"{'+' if points > 0 else ''}{figure(points)}"
+
+
 def users_text(users: int) -> str:
     """`1 user`, `32 users`."""
     return f"{users} user{'' if users == 1 else 's'}"

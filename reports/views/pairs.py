@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.judge.number_text import percent
 from harness.judge.paired_result import FAILED, P99, THROUGHPUT
-from harness.judge.phrases import level_text
+from harness.judge.phrases import level_text, points_text
 from reports import units
 from reports.charts.gallery import Drawing
 from reports.charts.pair_ratios import draw_pairs
-from reports.comparison import CHANGE_WORDS, difference_text
+from reports.comparison import CHANGE_WORDS
 from reports.views.points_table import Cell, Table
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _cells(load: str, each: PairedFigure) -> Iterator[Cell]:
     yield Cell(each.name, key=each.name, kind="text")
     key = units.machine_number(each.ratio.value)
     if each.name == FAILED:
-        yield Cell(difference_text(each.ratio), key=key)
+        yield Cell(points_text(each.ratio), key=key)
     else:
         value, ends = units.estimate(each.ratio)
         yield Cell(f"\u00d7{value}", ends, key=key)

@@ -13,7 +13,7 @@ from harness.judge.findings import Verdict
 from harness.judge.significance import EQUIVALENCE_MARGIN, Change, judged_together, measured_apart, worst_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
@@ -52,6 +52,7 @@ class RunComparison:
 
     drift: what the machine may have changed by between the two times. within_drift: how many points differ by more than
     the runs scatter, but no more than that explains.
+    other_service: what differs between the two services beside knobs and load, in sentences.
     """
 
     points: tuple[PointComparison, ...]
@@ -59,6 +60,7 @@ class RunComparison:
     only_after: int
     drift: float = DRIFT
     within_drift: int = 0
+    other_service: tuple[str, ...] = ()
 
     @property
     def change(self) -> Change:
@@ -84,7 +86,15 @@ def compare_runs(
         for row, (one, other) in enumerate(pairs)
     )
     drifted = {row for row, name in found if if_steady[row, name].different and not found[row, name].different}
-    return RunComparison(points, len(earlier) - len(pairs), len(later) - len(pairs), drift, len(drifted))
+    models = [(_model(before[0], one), _model(after[0], other)) for one, other in pairs]
+    return RunComparison(
+        points,
+        only_before=len(earlier) - len(pairs),
+        only_after=len(later) - len(pairs),
+        drift=drift,
+        within_drift=len(drifted),
+        other_service=tuple(other_service(before[0], after[0], models)),
+    )
 
 
 def _streams(row: int, found: Mapping[tuple[int, str], Comparison]) -> dict[str, Comparison]:
@@ -92,9 +102,25 @@ def _streams(row: int, found: Mapping[tuple[int, str], Comparison]) -> dict[str,
 
 
 def point_key(plan: Plan, point: PointMetrics) -> str:
-    """A text that is equal for points of two runs with the same knobs and load."""
-    setting = {**plan.fixed, **point.setting}
-    return msgspec.json.encode((setting, plan.point(point.point).arrivals), order="deterministic").decode()
+    """A text that is equal for points of two runs with the same knobs and load, be their target the same or another."""
+    planned = plan.point(point.point)
+    return msgspec.json.encode((plan.setting_of(planned), planned.arrivals), order="deterministic").decode()
+
+
+def _model(plan: Plan, point: PointMetrics) -> str:
+    return plan.model_at(plan.point(point.point))
+
+
+def other_service(before: Plan, after: Plan, models: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """In what the services of two runs differ though the knobs and the load of their points are the same.
+
+    models: of each point that both runs have, before and now. The target may differ on purpose.
+    """
+    for one, other in dict.fromkeys(models):
+        if one and other and one != other:  # `locust` names no model
+            yield f"Another model: {one} before, {other} now."
+    if before.scenario != after.scenario:
+        yield f"Another scenario: {before.scenario} before, {after.scenario} now."
 
 
 def _evidence(pairs: Sequence[Pair], margin: float, drift: float) -> dict[tuple[int, str], Evidence]:

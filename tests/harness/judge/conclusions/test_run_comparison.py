@@ -16,6 +16,7 @@ from harness.judge.run_result import Recommendation, RunResult
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
+from harness.plan.paired.pairing import Pairing, Variant
 from harness.plan.plan import Plan, Point
 from reports.comparison import comparison_json, comparison_text
 
@@ -150,3 +151,31 @@ def test_a_first_token_that_comes_five_times_as_late_is_a_regression():
     assert "tokens/s" in str(text)
     assert "TTFT p50" in str(text)
     assert compare_runs(run_of(streaming(100)), run_of(streaming(100))).change is not Change.REGRESSION
+
+
+def test_another_model_or_scenario_is_named_and_another_target_may_be_meant():
+    plan, result = run_of(point(1000, 10))
+    other = msgspec.structs.replace(plan, model="digits-cnn", scenario="image", target="threaded")
+    found = compare_runs((plan, result), (other, result))
+    assert found.other_service == (
+        "Another model: digits-mlp before, digits-cnn now.",
+        "Another scenario: scenarios/predict.py before, image now.",
+    )
+    assert found.other_service[0] in comparison_text(found)
+    assert comparison_json(found)["other_service"] == found.other_service
+    assert compare_runs((plan, result), (plan, result)).other_service == ()
+
+
+def variants_of(batch_size):
+    """A comparison of 8 against `batch_size`."""
+    sides = (Variant(name="A", target="batched", setting={"batch_size": 8}),
+             Variant(name="B", target="batched", setting={"batch_size": batch_size}))  # fmt: skip
+    points = [point_of(1000, number=number, setting={"variant": side.name}) for number, side in enumerate(sides)]
+    plan, result = run_of(*points)
+    return msgspec.structs.replace(plan, pairing=Pairing(variants=sides, margin=0.05, budget_s=60.0)), result
+
+
+def test_variants_of_one_name_are_the_same_point_only_where_they_have_the_same_knobs():
+    comparison = compare_runs(variants_of(16), variants_of(64))
+    assert [each.after.setting for each in comparison.points] == [{"variant": "A"}]
+    assert (comparison.only_before, comparison.only_after) == (1, 1)
