@@ -23,15 +23,21 @@ class PairedFigure(msgspec.Struct, frozen=True, kw_only=True):
     each_pair: tuple[float, ...] = ()  # `ratio` of each pair, in the order of measuring
 
 
+class SpoiledPairs(msgspec.Struct, frozen=True, kw_only=True):
+    """Pairs of one level of which a trial says nothing of its variant."""
+
+    pairs: int
+    cause: str  # `disturbances on the machine`, or the title of a finding
+    count: bool  # they count all the same, since too few others are left
+
+
 class PairedLevel(msgspec.Struct, frozen=True, kw_only=True):
     """Both variants at one load level."""
 
     points: tuple[int, int]
     figures: tuple[PairedFigure, ...]
     change: Change  # the worst of its figures
-    spoiled: int = 0  # pairs of which a trial says nothing of its variant
-    cause: str = ""  # of most of those: `disturbances on the machine`, or the title of a finding
-    spoiled_count: bool = False  # they count all the same, since too few others are left
+    spoiled: tuple[SpoiledPairs, ...] = ()
 
 
 class PairedComparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from harness.judge.numbers.machine.harmed_time import Culprit
 from harness.judge.numbers.machine.machine_stretches import strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.judge.checks.case import TrialCase
     from harness.judge.findings import Finding
@@ -26,6 +26,7 @@ MOSTLY_USABLE = 0.5
 HINDERED = 0.1  # of the time: above it, figures of the whole time are those of another, slower machine
 HARMED = FindingKind("harmed", "Target or load could not run all the time", lengthens=True)
 DISTURBANCES = {kind.name for kind in (HARMED, STEAL, NEIGHBOURS)}  # findings that only the machine and others explain
+_OF_DISTURBANCE = {LATENESS.name, LOOP_LAG.name}  # what they do to the load generator
 # Findings of the whole window that harm explains, and of what is left of it: lateness and steadiness.
 _EXPLAINED_IN_WINDOW = {kind.name for kind in (STEAL, NEIGHBOURS, SAMPLER, LOOP_LAG, RATE, ARRIVAL_PROCESS)}
 _EXPLAINED_IN_REST = {LATENESS.name, UNSTEADY.name}
@@ -59,6 +60,12 @@ def harmed(case: TrialCase) -> Finding | None:
     return finding(
         HARMED, verdict, f"{seen} {left}", remedy, usable=usable.usable_share, enough=usable.enough, **shares
     )
+
+
+def only_disturbed(findings: Iterable[Finding]) -> bool:
+    """Whether findings say INVALID only because of disturbances, and of what those do to the load generator."""
+    kinds = {each.kind for each in findings if each.verdict is Verdict.INVALID}
+    return bool(kinds & DISTURBANCES) and kinds <= DISTURBANCES | _OF_DISTURBANCE
 
 
 def without_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:

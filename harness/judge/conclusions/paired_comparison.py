@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.judge.conclusions.grid_recommendation import spoiled_by
+from harness.judge.checks.harm import DISTURBANCES, only_disturbed
+from harness.judge.checks.point import fault_of_target
+from harness.judge.conclusions.grid_recommendation import DISTURBED, spoiled_by
 from harness.judge.decision.history_of_plan import usable_share
 from harness.judge.decision.trial_history import LEAST_USABLE
+from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.paired_result import (
     FAILED,
@@ -20,6 +23,7 @@ from harness.judge.paired_result import (
     PairedComparison,
     PairedFigure,
     PairedLevel,
+    SpoiledPairs,
 )
 from harness.judge.significance import SIGNIFICANT, Change, judged_together, of_pairs, worst_change
 from harness.judge.stats.paired_tests import MOST_PAIRS, PairedTest, effect_found, pairs_to_find
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 
     Pair = tuple[TrialMetrics, TrialMetrics]
 
-FEWEST_CLEAN = 5  # pairs without disturbances; with fewer, the harmed ones count too
+FEWEST_CLEAN = 5  # pairs without disturbances; with fewer, the disturbed ones count too
 FAILED_MARGIN = 0.005  # a share of failures that grows by less is no change
 SUPPOSED_NOISE = 0.03  # what trials of one variant differ by, before any was run
 
@@ -65,16 +69,12 @@ def compare_variants(plan: Plan, trials: Iterable[TrialMetrics]) -> PairedCompar
         own = tuple(figure for figure, each in zip(figures, tested, strict=True) if each.level == level)
         served = any(figure.name == THROUGHPUT for figure in own)  # else no pair has good responses on both sides
         change = worst_change([*(figure.change for figure in own), *(() if served else (Change.INCONCLUSIVE,))])
-        clean = _clean(found)
-        spoiled = [pair for pair in found if pair not in clean]
         levels.append(
             PairedLevel(
                 points=(2 * level, 2 * level + 1),
                 figures=own,
                 change=change,
-                spoiled=len(spoiled),
-                cause=_cause(spoiled),
-                spoiled_count=bool(spoiled) and len(_judged(found)) == len(found),
+                spoiled=_spoiled(found),
             )
         )
     return PairedComparison(
@@ -130,17 +130,36 @@ def supposed_blocks(plan: Plan) -> int:
 
 
 def _judged(pairs: list[Pair]) -> list[Pair]:
-    """The pairs without disturbances; all, where those are too few: disturbances come to both variants alike."""
-    clean = _clean(pairs)
-    return clean if len(clean) >= min(FEWEST_CLEAN, len(pairs)) else pairs
+    """The clean pairs; where those are too few, disturbed ones too: disturbances come to both variants alike."""
+    clean = [pair for pair in pairs if _is_clean(pair)]
+    if len(clean) >= min(FEWEST_CLEAN, len(pairs)):
+        return clean
+    return [pair for pair in pairs if _at_most_disturbed(pair)]
 
 
-def _clean(pairs: list[Pair]) -> list[Pair]:
-    return [pair for pair in pairs if min(map(usable_share, pair)) >= LEAST_USABLE]
+def _is_clean(pair: Pair) -> bool:
+    return min(map(usable_share, pair)) >= LEAST_USABLE
 
 
-def _cause(spoiled: list[Pair]) -> str:
-    return spoiled_by(each for pair in spoiled for trial in pair for each in trial.findings) if spoiled else ""
+def _at_most_disturbed(pair: Pair) -> bool:
+    """Whether nothing but disturbances spoiled a pair: a limit of the load generator hides what variants differ by."""
+    return all(
+        trial.verdict is not Verdict.INVALID or fault_of_target(trial) or only_disturbed(trial.findings)
+        for trial in pair
+    )
+
+
+def _spoiled(pairs: list[Pair]) -> tuple[SpoiledPairs, ...]:
+    """The pairs that are not clean, by what spoiled them."""
+    judged = _judged(pairs)
+    counted = Counter((_cause(pair), pair in judged) for pair in pairs if not _is_clean(pair))
+    return tuple(SpoiledPairs(pairs=many, cause=cause, count=count) for (cause, count), many in counted.items())
+
+
+def _cause(pair: Pair) -> str:
+    if _at_most_disturbed(pair):
+        return DISTURBED
+    return spoiled_by(each for trial in pair for each in trial.findings if each.kind not in DISTURBANCES)
 
 
 def _tests(level: int, pairs: list[Pair]) -> Iterator[_Tested]:

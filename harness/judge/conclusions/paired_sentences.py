@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.grid_recommendation import DISTURBED
 from harness.judge.conclusions.paired_comparison import SUPPOSED_NOISE, supposed_blocks, supposed_power
 from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.paired_result import FAILED, THROUGHPUT
-from harness.judge.phrases import TIMES, level_text, range_text
+from harness.judge.phrases import TIMES, level_text, points_text, range_text
 from harness.judge.significance import Change
 
 if TYPE_CHECKING:
@@ -23,23 +24,12 @@ MOST_LISTED = 4
 def comparison_sentences(plan: Plan, found: PairedComparison) -> Iterator[str]:
     """The answer with the figures that it rests on, and what the measurement could find."""
     first, second = found.variants
-    margin = percent(found.margin)
     figures = [(plan.points[level.points[0]], each) for level in found.levels for each in level.figures]
-    if not figures:
-        yield f"Whether {second} is worse than {first} cannot be said: no two trials of one block were measured."
-        return
-    if not any(each.name == THROUGHPUT for _, each in figures):
-        yield f"Whether {second} is worse than {first} cannot be said: no two trials of one block had good responses."
-        return
-    decisive = [(point, each) for point, each in figures if each.change is found.change]
     if found.change is Change.REGRESSION:
-        yield f"{second} is worse than {first}: {_listed(plan, decisive)}."
+        worse = [(point, each) for point, each in figures if each.change is Change.REGRESSION]
+        yield f"{second} is worse than {first}: {_listed(plan, worse)}."
     elif found.change is Change.INCONCLUSIVE:
-        more = f"; about {rounded_duration(found.more_seconds)} more would do" if found.more_seconds else ""
-        yield (
-            f"Whether {second} is worse than {first} by more than {margin} cannot be said yet{more}: "
-            f"{_listed(plan, decisive)}."
-        )
+        yield _undecided(plan, found, figures)
     else:
         yield from _not_worse(plan, found, figures)
     yield from _spoiled(found)
@@ -48,17 +38,36 @@ def comparison_sentences(plan: Plan, found: PairedComparison) -> Iterator[str]:
         yield f"These {pairs} pairs of trials find a change of {percent(found.finds)} with 90\u202f% power."
 
 
+def _undecided(plan: Plan, found: PairedComparison, figures: list[tuple[Point, PairedFigure]]) -> str:
+    first, second = found.variants
+    whether = f"Whether {second} is worse than {first}"
+    if not figures:
+        spoiled = any(level.spoiled for level in found.levels)
+        why = "too few pairs of trials can be trusted" if spoiled else "no two trials of one block were measured"
+        return f"{whether} cannot be said: {why}."
+    served = {point.number for point, each in figures if each.name == THROUGHPUT}
+    if not served:
+        return f"{whether} cannot be said: no two trials of one block had good responses."
+    more = f"; about {rounded_duration(found.more_seconds)} more would do" if found.more_seconds else ""
+    silent = [level_text(point) for point in plan.points[::2] if point.number not in served]
+    because = [
+        *_texts(plan, [(point, each) for point, each in figures if each.change is Change.INCONCLUSIVE]),
+        *([f"nothing is known at {listed(silent)}"] if silent else []),
+    ]
+    return f"{whether} by more than {percent(found.margin)} cannot be said yet{more}: {_shortened(because)}."
+
+
 def _spoiled(found: PairedComparison) -> Iterator[str]:
     """How many pairs were spoiled, by what, and whether they count."""
-    spoiled = [level for level in found.levels if level.spoiled]
-    counted = any(level.spoiled_count for level in spoiled)
-    for cause in dict.fromkeys(level.cause for level in spoiled):
-        pairs = sum(level.spoiled for level in spoiled if level.cause == cause)
+    counted: Counter[tuple[str, bool]] = Counter()
+    for each in (each for level in found.levels for each in level.spoiled):
+        counted[each.cause, each.count] += each.pairs
+    for (cause, count), pairs in counted.items():
         many = f"{pairs} pair{'' if pairs == 1 else 's'} of trials"
-        disturbed = cause == DISTURBED
-        why = "they come to both variants alike" if disturbed else "too few others are left"
-        fate = f"they count all the same, since {why}" if counted else "they are left out"
-        what = f"Disturbances on the machine spoiled {many}" if disturbed else f"{many} cannot be trusted ({cause})"
+        what = f"Disturbances on the machine spoiled {many}"
+        if cause != DISTURBED:
+            what = f"{many} cannot be trusted ({cause})"
+        fate = "they count all the same, since they come to both variants alike" if count else "they are left out"
         yield f"{what}; {fate}."
 
 
@@ -89,17 +98,21 @@ def _needed(plan: Plan) -> str:
 
 
 def _listed(plan: Plan, found: list[tuple[Point, PairedFigure]]) -> str:
+    return _shortened(_texts(plan, found))
+
+
+def _texts(plan: Plan, found: list[tuple[Point, PairedFigure]]) -> list[str]:
     several = len(plan.points) > 2
-    shown = [
-        f"{figure_text(each)}{f' at {level_text(point)}' if several else ''}" for point, each in found[:MOST_LISTED]
-    ]
-    more = len(found) - len(shown)
-    return listed([*shown, f"{more} more"] if more else shown)
+    return [f"{figure_text(each)}{f' at {level_text(point)}' if several else ''}" for point, each in found]
+
+
+def _shortened(texts: list[str]) -> str:
+    more = len(texts) - MOST_LISTED
+    return listed([*texts[:MOST_LISTED], *([f"{more} more"] if more > 0 else [])])
 
 
 def figure_text(each: PairedFigure) -> str:
-    """`throughput 0.78 times (0.74-0.82)`, or `failures 1.2 % more (0.8-1.6 %)`."""
+    """`throughput 0.78 times (0.74-0.82)`, or `failures +1.2 (+0.8 to +1.6) percentage points`."""
     if each.name == FAILED:
-        low, high = (f"{figure(100 * end)}" for end in each.ratio.ends)
-        return f"failures {figure(100 * each.ratio.value)} ({low} to {high}) percentage points up"
+        return f"failures {points_text(each.ratio)}"
     return f"{each.name} {figure(each.ratio.value, 3)}{TIMES}{range_text(each.ratio, 3)}"

@@ -12,7 +12,10 @@ from answers_of import invalid, quantile_of, trial_of
 from harness.judge.conclusions.paired_comparison import compare_variants, pairs_needed, supposed_blocks, supposed_power
 from harness.judge.conclusions.paired_sentences import comparison_sentences, power_sentence
 from harness.judge.findings import Verdict
+from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency
+from harness.judge.numbers.latency import NOTHING
+from harness.judge.paired_result import SpoiledPairs
 from harness.judge.significance import Change
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
@@ -33,6 +36,7 @@ def plan_of(blocks, users=(8,)):
     return plan
 
 
+DISTURBANCES = "disturbances on the machine"
 DISTURBED = msgspec.structs.replace(invalid(), kind="harmed", title="Target or load could not run all the time")
 
 
@@ -94,15 +98,60 @@ def test_failures_count_as_shares():
     plan, found = found_of(8, failed=(0, 60))
     (failed,) = (figure for figure in found.levels[0].figures if figure.name == "failed")
     assert (failed.change, failed.ratio.value) == (Change.REGRESSION, pytest.approx(0.03))
-    assert "failures 3 (3 to 3) percentage points up" in text_of(plan, found)
+    assert "failures +3 (+3 to +3) percentage points" in text_of(plan, found)
+
+
+def test_fewer_failures_are_better_and_go_down():
+    plan, found = found_of(8, failed=(120, 0), noise=0.001, drift=0.0)
+    better = "B is better than A: failures -6 (-6 to -6) percentage points. It is not worse"
+    assert text_of(plan, found).startswith(better)
+
+
+def failing(plan, trials, points):
+    """The trials, of which those of these points fail all requests."""
+    nothing = {
+        "throughput_rps": Interval(0.0),
+        "response": NOTHING,
+        "counts": Counts(scheduled=200, sent=200, error=200),
+    }
+    return [
+        msgspec.structs.replace(each, **nothing) if trial.point in points else each
+        for trial, each in zip(plan.trials, trials, strict=True)
+    ]
+
+
+def test_a_variant_that_fails_every_request_is_worse_and_the_sentence_says_so():
+    plan = plan_of(8)
+    trials = failing(plan, measured(plan, np.random.default_rng(1)), (1,))
+    found = compare_variants(plan, trials)
+    assert found.change is Change.REGRESSION
+    assert text_of(plan, found) == "B is worse than A: failures +100 (+100 to +100) percentage points."
+
+
+def test_where_both_fail_every_request_nothing_can_be_said():
+    plan = plan_of(8)
+    found = compare_variants(plan, failing(plan, measured(plan, np.random.default_rng(1)), (0, 1)))
+    assert found.change is Change.INCONCLUSIVE
+    assert text_of(plan, found).endswith("cannot be said: no two trials of one block had good responses.")
+
+
+def test_a_load_at_which_nothing_is_known_leaves_the_answer_open():
+    plan = plan_of(12, users=(8, 32))
+    trials = measured(plan, np.random.default_rng(1), noise=0.001, drift=0.0)
+    assert compare_variants(plan, trials).change is not Change.INCONCLUSIVE
+    found = compare_variants(plan, failing(plan, trials, (2, 3)))
+    assert found.change is Change.INCONCLUSIVE
+    assert "by more than 5 % cannot be said yet: nothing is known at 32 users." in text_of(plan, found)
 
 
 def test_pairs_that_noise_spoiled_are_left_out_as_long_as_enough_others_are_left():
     plan, found = found_of(10, spoiled=(0, 1))
-    assert (found.levels[0].spoiled, found.levels[0].figures[0].pairs) == (2, 8)
+    assert found.levels[0].spoiled == (SpoiledPairs(pairs=2, cause=DISTURBANCES, count=False),)
+    assert found.levels[0].figures[0].pairs == 8
     assert "Disturbances on the machine spoiled 2 pairs of trials; they are left out." in text_of(plan, found)
     plan, found = found_of(10, spoiled=range(7))
-    assert (found.levels[0].spoiled, found.levels[0].figures[0].pairs) == (7, 10)
+    assert found.levels[0].spoiled == (SpoiledPairs(pairs=7, cause=DISTURBANCES, count=True),)
+    assert found.levels[0].figures[0].pairs == 10
     assert "they count all the same" in text_of(plan, found)
 
 
@@ -112,8 +161,32 @@ def test_pairs_that_something_else_spoiled_are_not_called_noisy():
     text = text_of(plan, compare_variants(plan, trials))
     assert "2 pairs of trials cannot be trusted (the load generator was busy); they are left out." in text
     assert "oise" not in text
-    trials = measured(plan, np.random.default_rng(1), spoiled=range(7), why=invalid())
-    assert "they count all the same, since too few others are left." in text_of(plan, compare_variants(plan, trials))
+    found = compare_variants(plan, measured(plan, np.random.default_rng(1), spoiled=range(7), why=invalid()))
+    assert found.levels[0].figures[0].pairs == 3
+
+
+def test_two_fast_variants_that_a_busy_generator_hides_are_not_called_alike():
+    plan = plan_of(10)
+    found = compare_variants(plan, measured(plan, np.random.default_rng(1), spoiled=range(10), why=invalid()))
+    assert (found.change, found.levels[0].figures) == (Change.INCONCLUSIVE, ())
+    assert text_of(plan, found) == (
+        "Whether B is worse than A cannot be said: too few pairs of trials can be trusted. "
+        "10 pairs of trials cannot be trusted (the load generator was busy); they are left out."
+    )
+
+
+def test_of_few_clean_pairs_the_disturbed_ones_count_and_those_of_a_busy_generator_do_not():
+    plan = plan_of(10)
+    disturbed = measured(plan, np.random.default_rng(1), spoiled=range(5))
+    busy = measured(plan, np.random.default_rng(1), spoiled=range(5, 8), why=invalid())
+    both = zip(plan.trials, disturbed, busy, strict=True)
+    trials = [two if trial.block >= 5 else one for trial, one, two in both]
+    found = compare_variants(plan, trials)
+    assert found.levels[0].figures[0].pairs == 7
+    assert set(found.levels[0].spoiled) == {
+        SpoiledPairs(pairs=5, cause=DISTURBANCES, count=True),
+        SpoiledPairs(pairs=3, cause="the load generator was busy", count=False),
+    }
 
 
 def test_a_ratio_whose_interval_says_nothing_has_none():
