@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
+from harness.judge.significance import Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.judge.metrics import PointMetrics
     from harness.judge.run_result import RunResult
-    from harness.judge.significance import Change
     from harness.plan.plan import Plan
     from harness.training.plan import TrainingPlan
     from harness.training.training_metrics import TrainingResult
@@ -53,6 +53,11 @@ class BaseReportInput:
         return None
 
     @property
+    def untrusted(self) -> bool:
+        """Whether the run is INVALID, so that nothing follows from it."""
+        return self.result.verdict is Verdict.INVALID
+
+    @property
     def cannot_be_said(self) -> bool:
         """Whether too little was measured for the answer that the user asked for."""
         return False
@@ -89,7 +94,7 @@ class ReportInput(BaseReportInput):
     @property
     def target_unavailable(self) -> bool:
         """Whether the server did not serve for a part of the time, where the recommendation rests on it."""
-        return self.result.unavailable
+        return self.result.comparison is None and self.result.unavailable
 
     @property
     def spoiled_by_outage(self) -> bool:
@@ -102,11 +107,22 @@ class ReportInput(BaseReportInput):
         return self.result.comparison.change if self.result.comparison else None
 
     @property
+    def untrusted(self) -> bool:
+        """Whether the run is INVALID and nothing follows from it, as it may from pairs of disturbed trials."""
+        compared = self.result.comparison
+        told = compared is not None and any(level.figures for level in compared.levels)
+        return self.result.verdict is Verdict.INVALID and not told
+
+    @property
+    def limit_open(self) -> bool:
+        """Whether no point surely keeps the user's limit, and there are points that may."""
+        undecided = any(point.meets_slo is None for point in self.result.points if point.verdict is not Verdict.INVALID)
+        return self.gate_missed and (undecided or self.untrusted)
+
+    @property
     def cannot_be_said(self) -> bool:
-        """Whether the best point of a budgeted sweep, or whether any point keeps the user's limit, is undecided."""
-        result = self.result
-        undecided = any(point.meets_slo is None for point in result.points if point.verdict is not Verdict.INVALID)
-        return self.enough_budget_s is not None or (self.gate_missed and undecided)
+        """Whether the best point of a budgeted sweep, the user's limit, or which variant is worse is undecided."""
+        return self.enough_budget_s is not None or self.limit_open or self.compared is Change.INCONCLUSIVE
 
     @property
     def enough_budget_s(self) -> int | None:

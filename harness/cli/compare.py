@@ -67,7 +67,7 @@ def command(folders: tuple[Path, ...], *, margin: float, drift: float, force: bo
 
     Runs that were made at two times differ by a drift of the machine too (--drift), which comes to all points alike and
     looks like a change of all: such a change is worse or better only where it is greater than that, else the exit code
-    is 8.
+    is 8, as wherever it cannot be said.
 
     \b
     python -m harness compare --a batch_size=16 --b batch_size=64
@@ -101,6 +101,7 @@ def _compare_variants(margin: float, given: dict[str, Any]) -> int:
     if len(one) == 1 and not was_given("target"):
         raise UserError(f"--{one[0].replace('_', '-')}: give the other variant's target too, or --target for it")
     refuse_options(("force", "drift"), "it is for two folders")
+    refuse_options(("precision", "max_seconds"), "the blocks end where they find a change of --margin")
     budget_s = float(given.pop("budget"))
     concurrency = given.pop("concurrency")
     plans = []
@@ -116,7 +117,8 @@ def _compare_variants(margin: float, given: dict[str, Any]) -> int:
         return show_plan(
             {"plan": plan, "estimated_seconds": budget_s}, plan_text(plan, budget_s), as_json=given["as_json"]
         )
-    return ServingRun.begin(plan, out=given["out"], gated=False).measure(as_json=given["as_json"])
+    run = ServingRun.begin(plan, out=given["out"], gated=was_given("slo") and plan.slo is not None)
+    return run.measure(as_json=given["as_json"])
 
 
 def _compare_folders(before: Path, after: Path, *, margin: float, drift: float, force: bool, as_json: bool) -> int:
@@ -138,7 +140,8 @@ def _compare_folders(before: Path, after: Path, *, margin: float, drift: float, 
         print(comparison_text(comparison))
     if comparison.change is Change.REGRESSION:
         return ExitCode.REGRESSION
-    return ExitCode.CANNOT_BE_SAID if comparison.within_drift else ExitCode.OK
+    undecided = comparison.change is Change.INCONCLUSIVE or comparison.within_drift
+    return ExitCode.CANNOT_BE_SAID if undecided else ExitCode.OK
 
 
 def _read(path: Path, argument: str) -> tuple[RunRecord, RunResult]:

@@ -16,7 +16,6 @@ from harness import __version__
 from harness.cli.parts.command_line import headers_again, program, recorded_command_line
 from harness.clock import wall_time
 from harness.errors import ExitCode, RunError, SweepspotError, UserError
-from harness.judge.findings import Verdict
 from harness.judge.significance import Change
 from harness.record.run_folder import RunFolder
 from harness.system.ending_signals import on_ending_signals
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from reports.report_input import BaseReportInput
 
 RESUMING = ("sweep", "tune", "capacity", "train")  # commands with --resume; the first knows every run
-_COMPARED = {Change.REGRESSION: ExitCode.REGRESSION, Change.INCONCLUSIVE: ExitCode.CANNOT_BE_SAID}
 FolderT = TypeVar("FolderT", bound=RunFolder[Any, Any])
 
 
@@ -193,14 +191,14 @@ class RunFrame(ABC, Generic[FolderT]):
                 print(f"report: {self.folder.path / 'report.html'}")
         if unwritten is not None:
             raise unwritten
-        if report.compared is not None:
-            return _COMPARED.get(report.compared, ExitCode.OK)
+        if report.compared is Change.REGRESSION:
+            return ExitCode.REGRESSION
         if report.enough_budget_s is not None:
             longer = f"--resume {self.folder.path} --budget {report.enough_budget_s}s{self._headers_again()}"
             if ended:
                 print(f"measure on with: {self.resuming} {longer}", file=sys.stderr)
             return ExitCode.CANNOT_BE_SAID
-        if report.result.verdict is Verdict.INVALID:
+        if report.untrusted:
             return ExitCode.UNAVAILABLE if report.spoiled_by_outage else ExitCode.INVALID
         if report.cannot_be_said:
             return ExitCode.CANNOT_BE_SAID
