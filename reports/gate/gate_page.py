@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.gate.baseline import FAILED, UNITS
 from harness.judge.gate.gate_sentence import answer_words, figure_words
+from reports import units
 from reports.rendering import render
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def gate_html(result: GateResult) -> str:
 
 def _row(point: GatePoint, each: GateFigure) -> GateRow:
     unit = UNITS.get(each.name, "")
-    before, after = (f"{value.value:.4g} {unit}".strip() if value else "" for value in (each.before, each.after))
+    before, after = (f"{units.number(at.value, 4)} {unit}".strip() if at else "" for at in (each.before, each.after))
     low, high = each.ratio.ends
     drawn = each.name != FAILED and each.ratio.value > 0
     return GateRow(

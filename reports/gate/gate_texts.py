@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.gate.gate_sentence import answer_words, figure_words
 from harness.judge.significance import Change
+from reports import units
 from reports.junit import clean_xml
 from reports.text.summary_md import plain
 
@@ -44,7 +45,7 @@ def _markdown(result: GateResult) -> Iterator[str]:
     yield "|---|---|--:|--:|--:|---|"
     for point in result.points:
         for each in point.figures:
-            values = [f"{value.value:.4g}" if value else "" for value in (each.before, each.after)]
+            values = [units.number(value.value, 4) if value else "" for value in (each.before, each.after)]
             ratio = figure_words(each).removeprefix(f"{each.name} ")
             cells = (plain(point.label), each.name, *values, plain(ratio), _answer(each.change))
             yield f"| {' | '.join(cells)} |"
@@ -83,4 +84,4 @@ def _answer(change: Change) -> str:
 
 
 def _figures(point: GatePoint) -> str:
-    return ", ".join(figure_words(each) for each in point.figures) or point.why
+    return ", ".join(filter(None, (*map(figure_words, point.figures), point.why)))

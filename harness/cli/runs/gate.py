@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.parts.option_types import Share
+from harness.cli.parts.plan_request import refuse_options
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from harness.cli.parts.serving_run import ServingRun
     from harness.judge.gate.baseline import Baseline
     from harness.judge.gate.gate_result import GateResult
+    from harness.record.run_dir import RunRecord
+    from reports.report_input import ReportInput
 
 DEFAULT_EFFECT = 0.1
 
@@ -45,10 +48,11 @@ def command(run_dir: Path | None, *, baseline_file: Path | None, target: str | N
             force: bool, out: Path | None, as_json: bool) -> int:  # fmt: skip
     """Say whether throughput, goodput, p50, p99 or failures got worse by more than --effect.
 
-    Three answers: worse (exit code 6), not worse (0), cannot be said (8; --inconclusive pass makes it 0). A missed
-    --slo of the run is exit code 5. DIR is a run of the same points as the baseline's; without DIR the points of the
-    baseline are measured now. The surest comparison has no baseline: give the DIR of a `compare` of two variants, which
-    were measured in turn. gate.md, gate.xml (JUnit) and gate.html are written into the run directory.
+    Three answers: worse (exit code 6), not worse (0), cannot be said (8; --inconclusive pass makes it 0). Wrong
+    responses are worse than none, however few. A missed --slo of the run is exit code 5. DIR is a run of the same
+    points as the baseline's; without DIR the points of the baseline are measured now. The surest comparison has no
+    baseline: give the DIR of a `compare` of two variants, which were measured in turn. gate.md, gate.xml (JUnit) and
+    gate.html are written into the run directory.
 
     \b
     python -m harness gate --baseline main.json
@@ -62,9 +66,12 @@ def command(run_dir: Path | None, *, baseline_file: Path | None, target: str | N
     from reports.gate import write_gate
     from reports.gate.gate_texts import gate_text
 
-    baseline = read_baseline(baseline_file) if baseline_file else None
+    if baseline_file is None:
+        refuse_options(("effect", "force"), "two variants are compared on one machine, with the --margin of `compare`")
+    baseline = read_baseline(baseline_file, "--baseline") if baseline_file else None
     run = _run_of(run_dir, baseline, target, out)
-    result = _answer(run, baseline, effect, force=force)
+    report = run.report()
+    result = _answer(run.folder.read(), report, baseline, effect, force=force)
     write_gate(run.folder.path, result)
     if as_json:
         print(msgspec.json.encode(result).decode())
@@ -73,9 +80,9 @@ def command(run_dir: Path | None, *, baseline_file: Path | None, target: str | N
         print(f"page: {run.folder.path / 'gate.html'}")
     if result.worse:
         return ExitCode.REGRESSION
-    if result.slo:
-        return ExitCode.SLO_MISSED
-    return ExitCode.OK if result.said or inconclusive == "pass" else ExitCode.CANNOT_BE_SAID
+    if inconclusive == "fail" and (report.limit_open or not result.said):
+        return ExitCode.CANNOT_BE_SAID
+    return ExitCode.SLO_MISSED if result.slo else ExitCode.OK
 
 
 def _run_of(run_dir: Path | None, baseline: Baseline | None, target: str | None, out: Path | None) -> ServingRun:
@@ -91,7 +98,7 @@ def _run_of(run_dir: Path | None, baseline: Baseline | None, target: str | None,
     if baseline is None:
         raise UserError("--baseline: give the file that `baseline` made, or the DIR of a `compare`")
     plan = msgspec.structs.replace(baseline.plan, **({"target": target} if target else {}))
-    run = ServingRun.begin(plan, out=str(out) if out else None, gated=baseline.plan.slo is not None)
+    run = ServingRun.begin(plan, out=str(out) if out else None, gated=baseline.gated)
     with contextlib.redirect_stdout(None):
         code = run.measure(as_json=False)
     if code == ExitCode.INTERRUPTED:
@@ -99,13 +106,15 @@ def _run_of(run_dir: Path | None, baseline: Baseline | None, target: str | None,
     return run
 
 
-def _answer(run: ServingRun, baseline: Baseline | None, effect: float, *, force: bool) -> GateResult:
+def _answer(
+    record: RunRecord, report: ReportInput, baseline: Baseline | None, effect: float, *, force: bool
+) -> GateResult:
     import msgspec
 
     from harness.judge.gate.baseline import baseline_of
     from harness.judge.gate.baseline_comparison import compare_with_baseline, of_variants
+    from harness.judge.phrases import capital
 
-    record, report = run.folder.read(), run.report()
     if baseline is not None:
         found = compare_with_baseline(baseline, baseline_of(record, report.result), effect, force=force)
     elif report.result.comparison is not None:
@@ -114,5 +123,9 @@ def _answer(run: ServingRun, baseline: Baseline | None, effect: float, *, force:
         raise UserError(
             "--baseline: give the file that `baseline` made; without it, DIR must be a `compare` of variants"
         )
-    missed = f"The limit {record.plan.slo} is missed." if report.gate_missed else ""
-    return msgspec.structs.replace(found, slo=missed)
+    if not report.gate_missed:
+        return found
+    limit = f"the limit {record.plan.slo}"
+    if report.limit_open:
+        return msgspec.structs.replace(found, reasons=(*found.reasons, f"Whether {limit} is kept cannot be said."))
+    return msgspec.structs.replace(found, slo=f"{capital(limit)} is missed.")

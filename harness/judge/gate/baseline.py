@@ -8,13 +8,13 @@ import msgspec
 
 from harness.errors import UserError
 from harness.files import decode, read_file
-from harness.judge.checks.generator import LATENESS, LOOP_LAG
-from harness.judge.checks.harm import DISTURBANCES
+from harness.judge.checks.harm import only_disturbed
+from harness.judge.checks.point import FAULTS_OF_TARGET
 from harness.judge.conclusions.run_comparison import point_key
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.phrases import level_text
-from harness.plan.knobs import format_value
+from harness.plan.knobs import setting_text
 from harness.plan.plan import Plan
 from harness.record.machine.environment import Environment
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 THROUGHPUT, GOODPUT, P50, P99, FAILED = FIGURES = ("throughput", "goodput", "p50", "p99", "failed")
-OF_DISTURBANCE = {LATENESS.name, LOOP_LAG.name}  # what it does to the load generator
 UNITS = {THROUGHPUT: "req/s", GOODPUT: "req/s", P50: "ms", P99: "ms", FAILED: ""}
 
 
@@ -41,11 +40,18 @@ class BaselinePoint(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Interval]  # by FIGURES: requests/s, ms, a share of 1
     meets_slo: bool | None = None
     disturbed: bool = msgspec.field(default=False, name="noisy")  # INVALID only because others kept the machine busy
+    faults: dict[str, str] = {}  # by which the target made it INVALID: titles of findings by their kind
+    target: str = ""  # its name, recipe or URL
+    model: str = ""
 
     @property
     def usable(self) -> bool:
         """Whether its figures say anything of the target."""
         return self.disturbed or self.verdict is not Verdict.INVALID
+
+    def tells(self, figure: str) -> bool:
+        """Whether its figure of that name says anything of the target: of one at fault, how many requests failed."""
+        return self.usable or (figure == FAILED and bool(self.faults))
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +63,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     harness_version: str
     environment: Environment
     plan: Plan
+    gated: bool = False  # the user gave its limit (--slo): the gate enforces it
     points: tuple[BaselinePoint, ...]
 
 
@@ -68,37 +75,38 @@ def baseline_of(record: RunRecord, result: RunResult, commit: str | None = None)
         harness_version=record.harness_version,
         environment=record.environment,
         plan=msgspec.structs.replace(record.plan, budget_seconds=None),  # the same trials once more
+        gated=record.gated,
         points=tuple(_point(record.plan, point) for point in result.points),
     )
 
 
-def read_baseline(path: Path) -> Baseline:
-    """The baseline in the file. Raises UserError where there is none."""
+def read_baseline(path: Path, flag: str) -> Baseline:
+    """The baseline in the file, which the user gave with `flag`. Raises UserError where there is none."""
     try:
         return decode(read_file(path), Baseline)
     except (OSError, msgspec.DecodeError) as error:
-        raise UserError(
-            f"--baseline {path}: no baseline of this version ({error}); make one with `baseline`"
-        ) from error
+        raise UserError(f"{flag} {path}: no baseline of this version ({error}); make one with `baseline`") from error
 
 
 def _point(plan: Plan, point: PointMetrics) -> BaselinePoint:
     planned = plan.point(point.point)
-    words = [f"{name}={format_value(value)}" for name, value in point.setting.items()]
+    wanted = plan.target_request(planned)
     return BaselinePoint(
         key=point_key(plan, point),
-        label=", ".join([*words, level_text(planned)]),
+        label=", ".join(filter(None, (setting_text(plan.setting_of(planned)), level_text(planned)))),
         verdict=point.verdict,
         scheduled=point.counts.scheduled,
         figures=dict(_figures(point)),
         meets_slo=point.meets_slo,
-        disturbed=_disturbed(point),
+        disturbed=only_disturbed(point.findings),
+        faults={
+            each.kind: each.title
+            for each in point.findings
+            if each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET
+        },
+        target=wanted.target,
+        model=wanted.model,
     )
-
-
-def _disturbed(point: PointMetrics) -> bool:
-    kinds = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
-    return bool(kinds & DISTURBANCES) and kinds <= DISTURBANCES | OF_DISTURBANCE
 
 
 def _figures(point: PointMetrics) -> list[tuple[str, Interval]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.judge.checks.target import ERRORS
 from harness.judge.conclusions.paired_sentences import comparison_sentences
+from harness.judge.conclusions.run_comparison import other_service
 from harness.judge.gate.baseline import FAILED, FIGURES, GOODPUT, THROUGHPUT
 from harness.judge.gate.gate_result import GateFigure, GatePoint, GateResult
 from harness.judge.gate.gate_sentence import gate_sentence
@@ -37,11 +39,13 @@ def compare_with_baseline(before: Baseline, after: Baseline, effect: float, *, f
     """
     now = {point.key: point for point in after.points}
     pairs = [(point, now.get(point.key)) for point in before.points]
+    names = [name for name in FIGURES if name != GOODPUT or before.plan.slo == after.plan.slo]  # goodput is what keeps it
     evidence = {
         (row, name): each
         for row, (one, other) in enumerate(pairs)
         if other is not None
-        for name, each in _evidence(one, other, effect)
+        for name in names
+        if (each := _evidence(name, one, other, effect)) is not None
     }
     found = dict(zip(evidence, judged_together([*evidence.values()]), strict=True))
     points = []
@@ -59,7 +63,8 @@ def compare_with_baseline(before: Baseline, after: Baseline, effect: float, *, f
             if (row, name) in found
         )
         points.append(_gate_point(one, other, figures))
-    reasons = list(_differences(before, after))
+    models = [(one.model, other.model) for one, other in pairs if other is not None]
+    reasons = [*_differences(before, after), *other_service(before.plan, after.plan, models)]
     change = worst_change([point.change for point in points])
     elsewhere = any(reason.startswith("Another machine") for reason in reasons)
     if (elsewhere and not force) or not points:
@@ -84,6 +89,7 @@ def of_variants(plan: Plan, compared: PairedComparison) -> GateResult:
         GatePoint(
             label=level_text(plan.points[level.points[0]]),
             change=level.change,
+            why="" if level.figures else "too few pairs of trials count",
             figures=tuple(
                 GateFigure(name=each.name, ratio=each.ratio, change=each.change, finds=compared.finds)
                 for each in level.figures
@@ -103,35 +109,37 @@ def of_variants(plan: Plan, compared: PairedComparison) -> GateResult:
 
 
 def _gate_point(one: BaselinePoint, other: BaselinePoint | None, figures: tuple[GateFigure, ...]) -> GatePoint:
-    why = ""
+    change, why = worst_change([figure.change for figure in figures]), ""
     if other is None:
         why = "this run has no such point"
     elif not (one.usable and other.usable):
-        why = f"the point of the {'run' if one.usable else 'baseline'} is INVALID"
+        side, which = (other, "run") if one.usable else (one, "baseline")
+        faults = f" ({', '.join(side.faults.values())})" if side.faults else ""
+        why = f"the point of the {which} is INVALID{faults}"
+        broken = one.usable and not other.faults.keys() <= {ERRORS.name}  # of failed requests the share decides
+        worse = broken or change is Change.REGRESSION
+        change = Change.REGRESSION if worse else Change.INCONCLUSIVE
     elif not figures:
         why = "neither has a figure that both can give"
     return GatePoint(
         label=one.label,
-        change=worst_change([figure.change for figure in figures]),
+        change=change,
         figures=figures,
         why=why,
         misses_slo=other is not None and other.meets_slo is False,
     )
 
 
-def _evidence(one: BaselinePoint, other: BaselinePoint, effect: float) -> Iterator[tuple[str, Evidence]]:
-    """What each figure that both have says; nothing where either point is INVALID for more than disturbances."""
-    if not (one.usable and other.usable):
-        return
-    disturbed = one.disturbed or other.disturbed
-    for name in FIGURES:
-        if name in one.figures and name in other.figures:
-            before, after = one.figures[name], other.figures[name]
-            if name == FAILED:
-                yield name, _failures(before.value, one.scheduled, after.value, other.scheduled)
-            else:
-                figures = (_drifting(before), _drifting(after)) if disturbed else (before, after)
-                yield name, measured_apart(*figures, effect, higher_is_better=name in HIGHER_IS_BETTER)
+def _evidence(name: str, one: BaselinePoint, other: BaselinePoint, effect: float) -> Evidence | None:
+    """What a figure says; None where a point does not have it, or is INVALID so that it says nothing."""
+    if not (name in one.figures and name in other.figures and one.tells(name) and other.tells(name)):
+        return None
+    before, after = one.figures[name], other.figures[name]
+    if name == FAILED:
+        return _failures(before.value, one.scheduled, after.value, other.scheduled)
+    if one.disturbed or other.disturbed:
+        before, after = _drifting(before), _drifting(after)
+    return measured_apart(before, after, effect, higher_is_better=name in HIGHER_IS_BETTER)
 
 
 def _drifting(figure: Interval) -> Interval:
@@ -169,7 +177,7 @@ def _finds(ratio: Interval, effect: float) -> float | None:
 
 
 def _differences(before: Baseline, after: Baseline) -> Iterator[str]:
-    """What a reader must know of the two: machine, software, points that only one has."""
+    """What a reader must know of the two: machine, software, objective, points that only one has."""
     found = before.environment.differences(after.environment)
     machine = [text for text in found if text.startswith(OF_THE_MACHINE)]
     if machine:
@@ -177,6 +185,8 @@ def _differences(before: Baseline, after: Baseline) -> Iterator[str]:
     software = [text for text in found if text not in machine]
     if software:
         yield f"Other software: {'; '.join(software[:3])}."
+    if None not in (before.plan.slo, after.plan.slo) and before.plan.slo != after.plan.slo:
+        yield f"Another objective: {before.plan.slo} before, {after.plan.slo} now; goodput is not compared."
     if disturbed := sum(point.disturbed for each in (before, after) for point in each.points):
         several = "s" if disturbed > 1 else ""
         yield (

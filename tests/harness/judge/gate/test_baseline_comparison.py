@@ -15,6 +15,7 @@ from harness.judge.gate.baseline_comparison import compare_with_baseline
 from harness.judge.interval import Interval
 from harness.judge.significance import Change
 from harness.plan.plan import Plan
+from harness.plan.slo import parse_slo
 from harness.record.machine.environment import capture
 from harness.record.run_dir import RunRecord
 from reports.gate import write_gate
@@ -73,6 +74,52 @@ def test_more_failures_are_worse_and_a_few_are_not():
     assert not answer(point(), point(failed=0.002)).worse
 
 
+FAILING = {"verdict": Verdict.INVALID, "faults": {"errors": "Requests failed"}}
+WRONG = {"verdict": Verdict.INVALID, "faults": {"wrong_answers": "Responses were wrong"}}
+
+
+def test_a_release_that_fails_its_requests_is_worse_though_its_point_is_invalid():
+    found = answer(point(), point(failed=0.1, **FAILING))
+    # Of 4 000 requests 10 %: 3 * sqrt(0.1 * 0.9 / 4000) is 1.42 percentage points, times 1.96 is 2.8.
+    assert found.sentence.endswith("): failures +10 (+7.2 to +13) percentage points.")
+    (failed,) = found.points[0].figures  # how fast it fails says nothing
+    assert failed.name == "failed"
+    assert found.points[0].why == "the point of the run is INVALID (Requests failed)"
+    assert answer(point(), point(rate=0.0, failed=1.0, **FAILING)).worse
+
+
+def test_of_points_at_fault_nothing_but_more_failures_can_be_said():
+    assert answer(point(failed=0.1, **FAILING), point(failed=0.1, **FAILING)).change is Change.INCONCLUSIVE
+    assert answer(point(failed=0.1, **FAILING), point()).change is Change.INCONCLUSIVE
+    # 6 failures of 100 may be one event: 3 * sqrt(0.06 * 0.94 / 100) is 7 percentage points.
+    assert answer(point(scheduled=100), point(scheduled=100, failed=0.06, **FAILING)).change is Change.INCONCLUSIVE
+
+
+def test_one_wrong_response_is_worse_than_none():
+    found = answer(point(), point(failed=1 / 4000, **WRONG))
+    assert found.worse
+    assert found.sentence.endswith("): the point of the run is INVALID (Responses were wrong).")
+    assert "INVALID (Responses were wrong)" in ET.fromstring(gate_junit(found)).find(".//failure").get("message")
+    assert not answer(point(failed=1 / 4000, **WRONG), point(failed=1 / 4000, **WRONG)).worse
+
+
+def test_goodput_within_another_objective_is_not_compared():
+    before, after = (baseline(point(figures={"goodput": known(rate, 0.02)})) for rate in (1000, 500))
+
+    def within(limit, one):
+        return msgspec.structs.replace(one, plan=msgspec.structs.replace(PLAN, slo=parse_slo(limit)))
+
+    assert compare_with_baseline(within("p99<50ms", before), within("p99<50ms", after), 0.1).worse
+    found = compare_with_baseline(within("p99<50ms", before), within("p99<5ms", after), 0.1)
+    assert found.points[0].figures == ()
+    assert "Another objective: p99 ≤ 50 ms before, p99 ≤ 5 ms now; goodput is not compared." in found.reasons
+
+
+def test_another_model_is_named():
+    found = answer(point(model="digits-mlp"), point(model="digits-cnn"))
+    assert "Another model: digits-mlp before, digits-cnn now." in found.reasons
+
+
 def test_another_machine_says_nothing_unless_forced():
     other = msgspec.structs.replace(HERE, cpu=msgspec.structs.replace(HERE.cpu, model="Another CPU"))
     before, after = baseline(point(p50=21)), baseline(point(p50=34), environment=other)
@@ -128,11 +175,11 @@ def test_a_baseline_is_a_small_file_and_the_same_when_it_is_read(tmp_path):
     made = baseline_of(record, report.result, commit="abc")
     write_whole(tmp_path / "main.json", pretty(made))
     assert (tmp_path / "main.json").stat().st_size < 40_000
-    assert read_baseline(tmp_path / "main.json") == made
+    assert read_baseline(tmp_path / "main.json", "--baseline") == made
     found = compare_with_baseline(made, made, 0.1)
     assert not found.worse
-    with pytest.raises(UserError, match="no baseline of this version"):
-        read_baseline(tmp_path / "none.json")
+    with pytest.raises(UserError, match=r"^BASELINE\.json .*none\.json: no baseline of this version"):
+        read_baseline(tmp_path / "none.json", "BASELINE.json")
 
 
 def test_noise_is_told_from_other_reasons_of_invalid():
@@ -146,11 +193,29 @@ def test_noise_is_told_from_other_reasons_of_invalid():
             msgspec.structs.replace(each, verdict=Verdict.INVALID, findings=findings) for each in report.result.points
         )
         record = RunRecord(plan=report.plan, command_line="", started_at="", harness_version="1", environment=HERE)
-        return baseline_of(record, msgspec.structs.replace(report.result, points=points)).points[0].disturbed
+        return baseline_of(record, msgspec.structs.replace(report.result, points=points)).points[0]
 
-    assert marked("harmed", "lateness")
-    assert not marked("lateness")
-    assert not marked("harmed", "conservation")
+    assert marked("harmed", "lateness").disturbed
+    assert not marked("lateness").disturbed
+    assert not marked("harmed", "conservation").disturbed
+    failing = marked("errors", "generator_cpu", "harmed")
+    assert (failing.disturbed, list(failing.faults)) == (False, ["errors"])
+    assert (failing.tells("failed"), failing.tells("p50")) == (True, False)
+
+
+def test_a_baseline_keeps_whether_the_user_gave_the_limit_and_what_was_measured():
+    from example_runs import sweep
+
+    report = sweep()
+    record = RunRecord(
+        plan=report.plan, command_line="", started_at="", harness_version="1", environment=HERE, gated=True
+    )
+    made = baseline_of(record, report.result)
+    assert made.gated
+    assert not baseline_of(msgspec.structs.replace(record, gated=False), report.result).gated
+    first = made.points[0]
+    assert (first.target, first.model) == ("batched", "digits-mlp")
+    assert first.label == "batch_wait_ms=1, batch_size=1, 1 user"
 
 
 def test_the_pages_hold_the_answer(tmp_path):
@@ -161,6 +226,10 @@ def test_the_pages_hold_the_answer(tmp_path):
     assert "<b>8 users" not in page
     assert page.count("<svg") == 2  # throughput and p50; failures have no ratio
     assert "| p50 | 21 | 34 |" in (tmp_path / "gate.md").read_text()
+    write_gate(tmp_path, answer(point(rate=12_346), point(rate=12_346)))
+    assert "| throughput | 12\u202f350 | 12\u202f350 |" in (tmp_path / "gate.md").read_text()
+    assert "<td>12\u202f350 req/s</td>" in (tmp_path / "gate.html").read_text()
+    write_gate(tmp_path, worse)
     suite = ET.fromstring((tmp_path / "gate.xml").read_text()).find("testsuite")
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
     assert suite.find("testcase/failure").get("type") == "worse"
