@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.gate.baseline import UNITS
+from reports import units
 from reports.rendering import render
 from reports.trend.trend_text import run_name, trend_lines
 
@@ -73,14 +74,14 @@ def _chart(trend: Trend) -> TrendChart:
             y(entry.value),
             y(entry.value if entry.low is None else max(entry.low, 0.0)),
             y(entry.value if entry.high is None else entry.high),
-            f"{run_name(entry)}, {entry.made_at}: {entry.value:.4g} {unit}".rstrip(),
+            f"{run_name(entry)}, {entry.made_at}: {units.number(entry.value, 4)} {unit}".rstrip(),
         )
         for place, entry in enumerate(trend.entries)
     )
     return TrendChart(
         title=f"{trend.label}: {trend.figure}",
         dots=dots,
-        changes=tuple((x(each.before + 0.5), f"\u00d7{each.ratio:.3g}") for each in trend.changes),
+        changes=tuple((x(each.before + 0.5), f"\u00d7{units.number(each.ratio)}") for each in trend.changes),
         machines=tuple(x(place - 0.5) for place in trend.machines),
-        highest=f"{top:.4g} {unit}".rstrip(),
+        highest=f"{units.number(top, 4)} {unit}".rstrip(),
     )

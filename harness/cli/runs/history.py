@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.parts.plan_request import refuse_options
 from harness.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from harness.judge.gate.baseline import Baseline
+
+BASELINE = ".json"  # how the name of a baseline ends, and that of a run does not
 
 
 @click.command()
@@ -38,6 +41,8 @@ def command(runs: tuple[Path, ...], *, path: Path, page: Path, commit: str | Non
 
     if not runs and not path.is_file():
         raise UserError(f"--file {path}: there is none; give the DIR of a run to begin with")
+    if all(each.suffix == BASELINE for each in runs):
+        refuse_options(("commit",), "it is for the DIR of a run: a baseline has its own")
     added = add_runs(path, [_baseline(each, commit) for each in runs])
     found = list(trends(read_history(path)))
     write_whole(page, trend_html(found).encode())
@@ -51,7 +56,7 @@ def _baseline(path: Path, commit: str | None) -> Baseline:
     from harness.cli.parts.serving_run import ServingRun
     from harness.judge.gate.baseline import baseline_of, read_baseline
 
-    if path.suffix == ".json":
-        return read_baseline(path)
+    if path.suffix == BASELINE:
+        return read_baseline(path, "BASELINE.json")
     run = ServingRun.open(path, "DIR")
     return baseline_of(run.folder.read(), run.report().result, commit)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from harness.errors import UserError
+from harness.judge.gate.baseline import GOODPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,36 +52,47 @@ class HistoryEntry:
 def add_runs(path: Path, baselines: list[Baseline]) -> int:
     """Add the figures of runs that the file does not hold yet; returns how many. Raises UserError."""
     added = 0
-    with closing(_open(path)) as database, database:
+    with _opened(path) as database:
         for baseline in baselines:
             machine, words = _machine(baseline)
-            run = _hash(f"{baseline.made_at} {baseline.commit} {machine} {[point.key for point in baseline.points]}")
+            figures = [*_figures(baseline)]
+            points = [*dict.fromkeys(point for point, *_ in figures)]
+            run = _hash(f"{baseline.made_at} {baseline.commit} {machine} {points}")
             row = (run, baseline.made_at, baseline.commit, machine, words, baseline.harness_version)
             if database.execute("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?)", row).rowcount:
                 added += 1
-                database.executemany("INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _figures(run, baseline))
+                rows = [(run, *figure) for figure in figures]
+                database.executemany("INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return added
 
 
 def read_history(path: Path) -> list[HistoryEntry]:
     """Every usable figure, by point, figure and time. Raises UserError."""
-    with closing(_open(path)) as database:
+    with _opened(path) as database:
         return [HistoryEntry(*row) for row in database.execute(_SERIES)]
 
 
-def _open(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database in the file; what was written is kept where the block ends well."""
     try:
-        database = sqlite3.connect(path)
-        database.executescript(_TABLES)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.executescript(_TABLES)
+            yield database
     except sqlite3.Error as error:
         raise UserError(f"--file {path}: no history can be kept there ({error}); name another file") from error
-    return database
 
 
-def _figures(run: str, baseline: Baseline) -> Iterator[tuple[object, ...]]:
+def _figures(baseline: Baseline) -> Iterator[tuple[object, ...]]:
+    """The rows of the table `figures`, without the run; `point` is another for another service."""
+    plan = baseline.plan
     for point in baseline.points:
+        service = [point.target or plan.target, point.model or plan.model, plan.scenario]
         for name, figure in point.figures.items():
-            yield run, point.key, point.label, name, figure.value, figure.low, figure.high, point.usable
+            of = [*service, str(plan.slo)] if name == GOODPUT else service
+            key = msgspec.json.encode((*of, point.key)).decode()
+            label = f"{point.label} ({', '.join(filter(None, of))})"
+            yield key, label, name, figure.value, figure.low, figure.high, point.tells(name)
 
 
 def _machine(baseline: Baseline) -> tuple[str, str]:
