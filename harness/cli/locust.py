@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from harness.errors import UserError
+
 LOCUST = (sys.executable, "-m", "harness.measure.load.locust.plain")
 
 
@@ -29,11 +31,14 @@ def command(words: tuple[str, ...], out: Path | None) -> int:
     from harness.clock import wall_time
 
     folder = new_path(str(out) if out else None, "locust", wall_time())
+    record = folder / "run.json"
+    if record.is_file():
+        raise UserError(f"--out {folder}: it exists already; choose another folder")
     process = subprocess.Popen([*LOCUST, *words, "--out", str(folder)])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Locust, which gets it too, ends the test and writes the rows
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     code = process.wait()
-    if not (folder / "run.json").is_file():  # Locust's help, an error, or a worker, whose master has the run
+    if not record.is_file():  # Locust's help, an error, or a worker, whose master has the run
         return code
     with contextlib.redirect_stdout(sys.stderr if "--json" in words else sys.stdout):  # which is Locust's own JSON
         return ServingRun.open(folder, "--out").show(as_json=False) or code

@@ -111,6 +111,18 @@ def kind_of(run_dir: Path) -> str | None:
         return None
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a run is writing to the folder."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
+
+
 TrialFolderT = TypeVar("TrialFolderT", bound=TrialFolder[Any])
 
 
