@@ -10,7 +10,7 @@ import click
 from harness.cli.parts.option_groups import GroupedCommand
 from harness.cli.parts.option_types import DURATION
 from harness.cli.parts.options import RESUME_OPTION, load_options
-from harness.cli.parts.plan_request import make_draft, was_given
+from harness.cli.parts.plan_request import make_draft, refuse_options, was_given
 from harness.cli.upkeep.completion import complete_knobs
 from harness.errors import UserError
 
@@ -53,6 +53,7 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
 
     if resume is not None:
         return resume_run(resume, budget_s=given["budget"], as_json=given["as_json"])
+    refuse_options(("precision", "max_seconds"), "`capacity` measures every rate for --seconds")
     if given["rate"] is not None or given["arrivals"] not in (None, "poisson"):
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
     given |= {"arrivals": "closed", "capacity": True}  # it begins with what a closed loop reaches

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.errors import UserError
 from harness.plan.knobs import format_value
 from harness.plan.load_knobs import LOAD_KNOBS
 from harness.plan.plan_draft import model_knob
@@ -28,6 +29,8 @@ def command(name: str | None, target: str | None, *, as_json: bool) -> None:
 
     TARGET may be a recipe, by name or by its TOML file, or `training`.
     """
+    if name and target:
+        raise UserError("--target: it is the same as TARGET; leave one of the two out")
     chosen = name or target
     rows = [] if chosen == TRAINING else _of_serving(chosen)
     if chosen in (None, TRAINING):

@@ -25,12 +25,14 @@ def command(model: str, form: str, *, as_json: bool) -> None:
 
     Given the name of a RECIPE, or its TOML file: install the server in an environment of its own.
     """
+    from harness.cli.parts.plan_request import refuse_options
     from harness.cli.parts.progress import preparing
     from harness.plan.target_spec import RecipeTarget
     from targets import TARGETS
     from targets.preparation import prepare
 
     if model.endswith(".toml") or (model in TARGETS and isinstance(TARGETS[model], RecipeTarget)):
+        refuse_options(("form", "as_json"), f"it is for a model, and {model} is a server")
         _install(model)
         return
     with preparing() as show:

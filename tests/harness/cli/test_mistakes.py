@@ -59,6 +59,19 @@ def run(monkeypatch, capsys):
         (("compare", "a", "b", "--seconds", "2s"), "--seconds: two folders hold what was measured"),
         (("compare", "--target-a", "http://127.0.0.1:9"), "--target-b: give the other variant's target too"),
         (("compare", "--a", "batch_size=4,8"), "batch_size: a variant has one value of each knob"),
+        (
+            ("compare", "--a", "batch_size=4", "--b", "batch_size=8", "--precision", "5%"),
+            "--precision: the blocks end where they find a change of --margin",
+        ),
+        (("capacity", "--precision", "5%"), "--precision: `capacity` measures every rate for --seconds"),
+        (("gate", "results/none", "--effect", "20%"), "--effect: two variants are compared on one machine"),
+        (("gate", "results/none", "--force"), "--force: two variants are compared on one machine"),
+        (("gate", "results/none", "--baseline", "none.json"), "--baseline none.json: no baseline of this version"),
+        (("history", "none.json"), "BASELINE.json none.json: no baseline of this version"),
+        (("history", "none.json", "--commit", "abc"), "--commit: it is for the DIR of a run"),
+        (("prepare", "mosec", "--json"), "--json: it is for a model, and mosec is a server"),
+        (("prepare", "mosec", "--format", "onnx"), "--format: it is for a model, and mosec is a server"),
+        (("knobs", "batched", "--target", "threaded"), "--target: it is the same as TARGET"),
         (("sweep", "learning_rate", "batch_size"), "a run turns one kind"),
         (("sweep", "learnin_rate"), "did you mean 'learning_rate'"),
         (("sweep", "dropout", "--concurrency", "4"), "--concurrency: dropout is a knob of training"),
@@ -77,3 +90,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, words, message):
     assert "Traceback" not in said
     assert len([line for line in said.splitlines() if line.startswith("error:")]) == 1
     assert said.splitlines()[-1].startswith("error:")
+
+
+def test_locust_is_not_started_where_its_report_would_be_that_of_an_earlier_run(run, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    code, said = run("locust", "--headless", "--out", str(tmp_path))
+    assert (code, said) == (2, f"error: --out {tmp_path}: it exists already; choose another folder\n")
