@@ -36,7 +36,8 @@ class PairedLevel(msgspec.Struct, frozen=True, kw_only=True):
 
     points: tuple[int, int]
     figures: tuple[PairedFigure, ...]
-    change: Change  # the worst of its figures
+    change: Change  # the worst of its figures; worse by `faults` in any case
+    faults: tuple[str, ...] = ()  # that make only the second variant INVALID: titles of findings
     spoiled: tuple[SpoiledPairs, ...] = ()
 
 

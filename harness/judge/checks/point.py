@@ -18,7 +18,7 @@ from harness.judge.number_text import figure, grouped, listed
 from harness.judge.numbers.throughput import disjoint
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from harness.judge.findings import Finding
     from harness.judge.metrics import PointMetrics, TrialMetrics
@@ -60,7 +60,21 @@ def invalid_by(findings: Iterable[Finding], kinds: Container[str]) -> Finding | 
 
 def fault_of_target(trial: TrialMetrics) -> bool:
     """Whether a trial is INVALID by what the target did, which no repeat would change."""
-    return invalid_by(trial.findings, FAULTS_OF_TARGET) is not None
+    return bool(faults_of_target(trial.findings))
+
+
+def faults_of_target(findings: Iterable[Finding]) -> dict[str, str]:
+    """What the target did that makes a trial or a point INVALID: titles of findings by their kind."""
+    return {
+        each.kind: each.title
+        for each in findings
+        if each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET
+    }
+
+
+def new_faults(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    """The titles of the faults in `after` that are not in `before`, but for failed requests, whose share tells more."""
+    return tuple(title for kind, title in after.items() if kind not in before and kind != ERRORS.name)
 
 
 def of_its_trials(metrics: PointMetrics) -> Iterator[Finding]:

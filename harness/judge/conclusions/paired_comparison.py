@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.judge.checks.harm import DISTURBANCES, only_disturbed
-from harness.judge.checks.point import fault_of_target
+from harness.judge.checks.point import fault_of_target, faults_of_target, new_faults
 from harness.judge.conclusions.grid_recommendation import DISTURBED, spoiled_by
 from harness.judge.decision.history_of_plan import usable_share
 from harness.judge.decision.trial_history import LEAST_USABLE
@@ -69,11 +69,13 @@ def compare_variants(plan: Plan, trials: Iterable[TrialMetrics]) -> PairedCompar
         own = tuple(figure for figure, each in zip(figures, tested, strict=True) if each.level == level)
         served = any(figure.name == THROUGHPUT for figure in own)  # else no pair has good responses on both sides
         change = worst_change([*(figure.change for figure in own), *(() if served else (Change.INCONCLUSIVE,))])
+        faults = _new_faults(_judged(found))
         levels.append(
             PairedLevel(
                 points=(2 * level, 2 * level + 1),
                 figures=own,
-                change=change,
+                change=Change.REGRESSION if faults else change,
+                faults=faults,
                 spoiled=_spoiled(found),
             )
         )
@@ -147,6 +149,15 @@ def _at_most_disturbed(pair: Pair) -> bool:
         trial.verdict is not Verdict.INVALID or fault_of_target(trial) or only_disturbed(trial.findings)
         for trial in pair
     )
+
+
+def _new_faults(pairs: list[Pair]) -> tuple[str, ...]:
+    """The faults of the second variant that the first does not have."""
+    first, second = (
+        {kind: title for pair in pairs for kind, title in faults_of_target(pair[side].findings).items()}
+        for side in (0, 1)
+    )
+    return new_faults(first, second)
 
 
 def _spoiled(pairs: list[Pair]) -> tuple[SpoiledPairs, ...]:

@@ -26,8 +26,13 @@ def comparison_sentences(plan: Plan, found: PairedComparison) -> Iterator[str]:
     first, second = found.variants
     figures = [(plan.points[level.points[0]], each) for level in found.levels for each in level.figures]
     if found.change is Change.REGRESSION:
-        worse = [(point, each) for point, each in figures if each.change is Change.REGRESSION]
-        yield f"{second} is worse than {first}: {_listed(plan, worse)}."
+        worse = _texts(plan, [(point, each) for point, each in figures if each.change is Change.REGRESSION])
+        worse += [
+            f"{fault[0].lower()}{fault[1:]}{_where(plan, plan.points[level.points[0]])}"
+            for level in found.levels
+            for fault in level.faults
+        ]
+        yield f"{second} is worse than {first}: {_shortened(worse)}."
     elif found.change is Change.INCONCLUSIVE:
         yield _undecided(plan, found, figures)
     else:
@@ -102,8 +107,11 @@ def _listed(plan: Plan, found: list[tuple[Point, PairedFigure]]) -> str:
 
 
 def _texts(plan: Plan, found: list[tuple[Point, PairedFigure]]) -> list[str]:
-    several = len(plan.points) > 2
-    return [f"{figure_text(each)}{f' at {level_text(point)}' if several else ''}" for point, each in found]
+    return [f"{figure_text(each)}{_where(plan, point)}" for point, each in found]
+
+
+def _where(plan: Plan, point: Point) -> str:
+    return f" at {level_text(point)}" if len(plan.points) > 2 else ""
 
 
 def _shortened(texts: list[str]) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from harness.errors import UserError
 from harness.files import decode, read_file
 from harness.judge.checks.harm import only_disturbed
-from harness.judge.checks.point import FAULTS_OF_TARGET
+from harness.judge.checks.point import faults_of_target
 from harness.judge.conclusions.run_comparison import point_key
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
@@ -99,11 +99,7 @@ def _point(plan: Plan, point: PointMetrics) -> BaselinePoint:
         figures=dict(_figures(point)),
         meets_slo=point.meets_slo,
         disturbed=only_disturbed(point.findings),
-        faults={
-            each.kind: each.title
-            for each in point.findings
-            if each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET
-        },
+        faults=faults_of_target(point.findings),
         target=wanted.target,
         model=wanted.model,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.checks.target import ERRORS
+from harness.judge.checks.point import new_faults
 from harness.judge.conclusions.paired_sentences import comparison_sentences
 from harness.judge.conclusions.run_comparison import other_service
 from harness.judge.gate.baseline import FAILED, FIGURES, GOODPUT, THROUGHPUT
@@ -39,7 +39,7 @@ def compare_with_baseline(before: Baseline, after: Baseline, effect: float, *, f
     """
     now = {point.key: point for point in after.points}
     pairs = [(point, now.get(point.key)) for point in before.points]
-    names = [name for name in FIGURES if name != GOODPUT or before.plan.slo == after.plan.slo]  # goodput is what keeps it
+    names = [name for name in FIGURES if name != GOODPUT or before.plan.slo == after.plan.slo]
     evidence = {
         (row, name): each
         for row, (one, other) in enumerate(pairs)
@@ -89,7 +89,7 @@ def of_variants(plan: Plan, compared: PairedComparison) -> GateResult:
         GatePoint(
             label=level_text(plan.points[level.points[0]]),
             change=level.change,
-            why="" if level.figures else "too few pairs of trials count",
+            why=", ".join(level.faults) or ("" if level.figures else "too few pairs of trials count"),
             figures=tuple(
                 GateFigure(name=each.name, ratio=each.ratio, change=each.change, finds=compared.finds)
                 for each in level.figures
@@ -116,8 +116,7 @@ def _gate_point(one: BaselinePoint, other: BaselinePoint | None, figures: tuple[
         side, which = (other, "run") if one.usable else (one, "baseline")
         faults = f" ({', '.join(side.faults.values())})" if side.faults else ""
         why = f"the point of the {which} is INVALID{faults}"
-        broken = one.usable and not other.faults.keys() <= {ERRORS.name}  # of failed requests the share decides
-        worse = broken or change is Change.REGRESSION
+        worse = change is Change.REGRESSION or (one.usable and new_faults(one.faults, other.faults))
         change = Change.REGRESSION if worse else Change.INCONCLUSIVE
     elif not figures:
         why = "neither has a figure that both can give"

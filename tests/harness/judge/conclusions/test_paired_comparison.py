@@ -135,6 +135,22 @@ def test_where_both_fail_every_request_nothing_can_be_said():
     assert text_of(plan, found).endswith("cannot be said: no two trials of one block had good responses.")
 
 
+def test_wrong_responses_of_the_second_variant_alone_make_it_worse():
+    plan = plan_of(12)
+    wrong = msgspec.structs.replace(invalid(), kind="wrong_answers", title="Responses were wrong")
+
+    def wrong_at(points):
+        trials = measured(plan, np.random.default_rng(1), noise=0.001, drift=0.0)
+        return compare_variants(plan, [
+            msgspec.structs.replace(each, verdict=Verdict.INVALID, findings=(wrong,)) if trial.point in points else each
+            for trial, each in zip(plan.trials, trials, strict=True)
+        ])  # fmt: skip
+
+    assert wrong_at((1,)).change is Change.REGRESSION
+    assert text_of(plan, wrong_at((1,))).startswith("B is worse than A: responses were wrong. ")
+    assert wrong_at((0, 1)).change is not Change.REGRESSION
+
+
 def test_a_load_at_which_nothing_is_known_leaves_the_answer_open():
     plan = plan_of(12, users=(8, 32))
     trials = measured(plan, np.random.default_rng(1), noise=0.001, drift=0.0)
