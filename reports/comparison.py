@@ -63,9 +63,7 @@ def paired_lines(plan: Plan, comparison: PairedComparison) -> list[str]:
     columns: dict[str, Callable[[tuple[Point, PairedFigure]], str]] = {
         "load": lambda row: level_text(row[0]),
         "figure": lambda row: row[1].name,
-        f"{second} / {first}": lambda row: (
-            points_text(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio)
-        ),
+        f"{second} / {first}": lambda row: points_text(row[1].ratio) if row[1].name == FAILED else _times(row[1].ratio),
         "pairs": lambda row: str(row[1].pairs),
         "change": lambda row: CHANGE_WORDS[row[1].change],
     }

@@ -66,9 +66,7 @@ def fault_of_target(trial: TrialMetrics) -> bool:
 def faults_of_target(findings: Iterable[Finding]) -> dict[str, str]:
     """What the target did that makes a trial or a point INVALID: titles of findings by their kind."""
     return {
-        each.kind: each.title
-        for each in findings
-        if each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET
+        each.kind: each.title for each in findings if each.verdict is Verdict.INVALID and each.kind in FAULTS_OF_TARGET
     }
 
 
