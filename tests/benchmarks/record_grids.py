@@ -1,19 +1,20 @@
 """Records whole grids of real servers: `python -m tests.benchmarks.record_grids FOLDER PASSES NAME...`.
 
-Each pass measures every setting at every number of users once, in an order of its own, and appends to
-FOLDER/NAME.json.gz (`grid_file`), which is written after each start of the server, so that a pass can be interrupted.
-After each pass the program says how far the grid is from rates that are known within 3 %; with 0 PASSES it only says
-that. `bench_tune` replays the grids in `tests/benchmarks/grids`.
+Each pass starts the server with every setting that needs a start, and measures every other setting at every number of
+users several times there, each time in an order of its own. It appends to FOLDER/NAME.json.gz (`grid_file`), which is
+written after each start, so that a pass can be interrupted. The server has one core and the load another, as in a run
+of the harness. After each pass the program says how far the grid is from rates that are known within 3 %; with 0 PASSES
+it only says that. `bench_tune` replays the grids in `tests/benchmarks/grids`.
 """
 
 import contextlib
 import itertools
 import json
+import os
 import random
 import re
 import select
 import socket
-import statistics
 import sys
 import time
 from dataclasses import dataclass
@@ -22,9 +23,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness.clock import MonotonicClock
 from harness.errors import SweepspotError
-from harness.measure.samplers.machine.memory_access import MemoryAccess
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.recipe_server import RecipeServer
 from harness.plan.target_spec import find_target
@@ -32,8 +31,7 @@ from harness.wire.payload_bank import Bank
 from tests.benchmarks.grid_file import GridFile
 from tests.benchmarks.served import CORES, Body, v2_json
 
-SETTLE_S, MEASURE_S = 0.1, 0.3
-READINGS, APART_S = 5, 0.01  # of memory, before and after each sample
+SETTLE_S = 0.05
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -41,7 +39,7 @@ LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 class Grid:
     """The values of the knobs of one server; those of `restarts` need a start, the others are set while it runs.
 
-    about: what a request is.
+    about: what a request is. rounds: how often a start measures each setting that it can.
     """
 
     about: str
@@ -50,7 +48,8 @@ class Grid:
     users: tuple
     target: str
     model: str
-    seconds: float = MEASURE_S
+    rounds: int
+    seconds: float = 0.2
 
     def serve(self, **knobs):
         """A server with some knobs, that runs: a context manager."""
@@ -147,7 +146,8 @@ def one_pass(grid, file, path):
             measured = measured_start(grid, start, live)
         except (SweepspotError, OSError) as error:
             print(f"{start}: {error}", flush=True)
-            measured = {values: (None, [(users, None, None, None, None) for users in grid.users]) for values in live}
+            nothing = [(users, None, None, None, time.time()) for users in grid.users]
+            measured = dict.fromkeys(live, (None, nothing))
         for values, (start_s, samples) in measured.items():
             file.add((*start, *values), start_s, samples)
         file.write(path)
@@ -155,44 +155,41 @@ def one_pass(grid, file, path):
 
 def measured_start(grid, start, live):
     """By the values of the live knobs: seconds of the start, and the samples. A server that fails raises."""
-    begin, found = time.monotonic(), {}
+    begin = time.monotonic()
     with grid.serve(**dict(zip(grid.restarts, start, strict=True))) as running:
-        started_s = time.monotonic() - begin
-        process, client = psutil.Process(running.pid), Client(running.url, running.body, max(grid.users))
-        memory = MemoryAccess(running.pid, MonotonicClock())
+        found = {values: (time.monotonic() - begin, []) for values in live}
+        process = psutil.Process(running.pid)
+        pin(process, CORES[0])
+        client = Client(running.url, running.body, max(grid.users))
         try:
             client.measure(8, 0.3)  # the first calls are slow
-            for values in live:
-                if values:
-                    running.set(dict(zip(grid.live, values, strict=True)))
-                samples = [sample_of(client, process, memory, users, grid.seconds) for users in grid.users]
-                found[values] = started_s, samples
+            for _ in range(grid.rounds):
+                for values in random.sample(live, len(live)):
+                    if values:
+                        running.set(dict(zip(grid.live, values, strict=True)))
+                    for users in random.sample(grid.users, len(grid.users)):
+                        found[values][1].append(sample_of(client, process, users, grid.seconds))
         finally:
             client.close()
     return found
 
 
-def sample_of(client, process, memory, users, seconds):
-    """A sample as `grid_file` keeps it; of memory the mean access just before and just after."""
+def pin(process, core):
+    """Give all threads of a process and its children that core, and this process the others."""
+    for each in [process, *process.children(recursive=True)]:
+        for thread in each.threads():
+            os.sched_setaffinity(thread.id, {core})
+    os.sched_setaffinity(0, set(CORES) - {core})
+
+
+def sample_of(client, process, users, seconds):
+    """A sample as `grid_file` keeps it."""
     failed, own, all_s, begin = client.failed, tree_s(process), busy_s(), time.monotonic()
-    before_ns = access_ns(memory)
     rate, times = client.measure(users, seconds)
-    after_ns = access_ns(memory)
-    wall = time.monotonic() - begin
-    others = max(busy_s() - all_s - (tree_s(process) - own), 0.0) / wall / len(CORES)
+    others = max(busy_s() - all_s - (tree_s(process) - own), 0.0) / (time.monotonic() - begin) / len(CORES)
     if not times or client.failed > failed:
-        return users, None, None, others, None
-    known = [each for each in (before_ns, after_ns) if each]
-    return users, rate, 1e3 * times[int(0.99 * len(times))], others, statistics.fmean(known) if known else None
-
-
-def access_ns(memory):
-    """How long a random access to memory takes by some readings of `memory`; None where the cores cannot be chosen."""
-    readings = []
-    for _ in range(READINGS):
-        readings += memory.read(0)
-        time.sleep(APART_S)
-    return statistics.median(each.value for each in readings) if readings else None
+        return users, None, None, others, time.time()
+    return users, rate, 1e3 * times[int(0.99 * len(times))], others, time.time()
 
 
 @dataclass(frozen=True)
@@ -235,27 +232,26 @@ def asked(ready, model):
 GRIDS = {
     "mlp": Grid(
         "digits-mlp, one row as JSON",
-        {"engine": ("concrete-function", "xla", "onnxruntime", "openvino", "litert")},
-        {"batch_size": (1, 2, 4, 8, 16, 32, 64, 128), "batch_wait_ms": (0, 1, 5)},
-        (8, 24, 64, 128), "batched", "digits-mlp", 0.2,
+        {"engine": ("concrete-function", "onnxruntime", "litert")},
+        {"batch_size": (1, 4, 16, 64), "batch_wait_ms": (0, 2)},
+        (8, 32, 128), "batched", "digits-mlp", 8,
     ),
     "cnn": Grid(
         "digits-cnn, one row as JSON",
-        {"engine": ("concrete-function", "xla", "onnxruntime", "litert"), "intra_op_threads": (1, 2)},
-        {"batch_size": (1, 2, 4, 8, 16, 32), "batch_wait_ms": (0, 1, 2)},
-        (4, 16, 64), "batched", "digits-cnn",
+        {"engine": ("concrete-function", "onnxruntime", "litert")},
+        {"batch_size": (1, 4, 16, 64), "batch_wait_ms": (0, 2)},
+        (4, 16, 64), "batched", "digits-cnn", 8,
     ),
     "agent": Grid(
         "a question of 13 words to chat-gpt, 16 tokens of response",
         {},
-        {"max_sequences": (1, 2, 4, 8, 16, 32), "max_batch_tokens": (16, 256),
-         "scheduling": ("continuous", "static"), "kv_cache": (True, False)},
-        (2, 8, 32), "agent", "chat-gpt", 0.6,
+        {"max_sequences": (1, 4, 16, 32), "scheduling": ("continuous", "static"), "kv_cache": (True, False)},
+        (2, 8, 32), "agent", "chat-gpt", 8, 0.3,
     ),
     "mosec": Grid(
         "digits-mlp in mosec, one row as JSON",
-        {"batch_size": (1, 8, 64), "batch_wait_ms": (0, 2), "workers": (1, 2), "threads": (1, 2)}, {},
-        (8, 24, 64, 128), "mosec", "digits-mlp", 0.2,
+        {"batch_size": (1, 4, 16, 64), "batch_wait_ms": (0, 2), "workers": (1, 2)}, {},
+        (8, 32, 128), "mosec", "digits-mlp", 8,
     ),
 }  # fmt: skip
 

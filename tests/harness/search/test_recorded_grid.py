@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tune_spaces import Replay, true_capacities
 
-from tests.benchmarks.grid_file import GridFile
+from tests.benchmarks.grid_file import STRETCH_S, GridFile
 from tests.benchmarks.recorded_server import RecordedServer
 
 HEAD = {
@@ -21,8 +21,8 @@ def grid():
     file = GridFile(HEAD)
     for factor in (1.0, math.exp(0.1)):
         for values, rate in (((1, "a"), 100.0), ((8, "a"), 400.0), ((1, "b"), 200.0)):
-            file.add(values, 2.0, [(4, factor * rate, 10.0, 0.5), (8, factor * 1.5 * rate, 30.0, 0.5)])
-        file.add((8, "b"), None, [(4, None, None, None), (8, None, None, None)])
+            file.add(values, 2.0, [(4, factor * rate, 10.0, 0.5, 0.0), (8, factor * 1.5 * rate, 30.0, 0.5, 0.0)])
+        file.add((8, "b"), None, [(4, None, None, None, 0.0), (8, None, None, None, 0.0)])
     return file
 
 
@@ -42,22 +42,28 @@ def test_it_says_how_far_from_3_percent_it_is(grid):
     assert "takes 22 passes" in grid.state()  # (1.96 * 0.0707 / 0.03)^2 = 21.3
 
 
-def test_what_slow_memory_explains_is_taken_out():
-    # By hand: rates are 100 and 400 times (30 ns / access)^2, p99s 10 and 40 ms times access / 30 ns; the median of the
-    # five accesses is 33 ns. Where the access is not known, nothing is changed.
+def test_stretches_in_which_the_machine_was_slow_do_not_move_a_cell():
+    # By hand: rates are 100 and 400, p99s 10 and 40 ms. In the second of three stretches all rates are divided by 4 and
+    # p99s doubled; the second cell is measured there only. Each cell was as fast as the machine on the whole, which is
+    # the mean of the logs of the stretches: rates times 4^(-1/3), p99s times 2^(1/3).
     file = GridFile(HEAD)
-    for values, rate, tail_ms, accesses_ns in (
-        ((1, "a"), 100.0, 10.0, (30, 33, 36)),
-        ((8, "a"), 400.0, 40.0, (33, 40)),
-    ):
-        for ns in accesses_ns:
-            file.add(values, 2.0, [(4, rate * (30 / ns) ** 2, tail_ms * ns / 30, 0.0, ns)])
-    file.add((1, "b"), 2.0, [(4, 70.0, 5.0, 0.0, None)])
+    slow, fast = 1.0 + STRETCH_S, 1.0
+    file.add((1, "a"), 2.0, [(4, 100.0, 10.0, 0.0, fast), (4, 25.0, 20.0, 0.0, slow), (4, 100.0, 10.0, 0.0, 3 * slow)])
+    file.add((8, "a"), 2.0, [(4, 100.0, 80.0, 0.0, slow), (4, 100.0, 80.0, 0.0, slow)])
     cells = {values: repeats for (values, _), repeats in file.cells().items()}
     for values, rate, tail_ms in (((1, "a"), 100.0, 10.0), ((8, "a"), 400.0, 40.0)):
-        wanted = [math.log(rate / 1.1**2), math.log(tail_ms * 1.1)]
-        assert cells[values] == pytest.approx(np.tile(wanted, (len(cells[values]), 1)), abs=2e-3)
-    assert cells[1, "b"].tolist() == [[math.log(70.0), math.log(5.0)]]
+        wanted = [math.log(rate / 4 ** (1 / 3)), math.log(tail_ms * 2 ** (1 / 3))]
+        assert cells[values] == pytest.approx(np.tile(wanted, (len(cells[values]), 1)), abs=1e-3)
+    assert file.noise() == pytest.approx([0.0, 0.0], abs=1e-3)
+
+
+def test_the_noise_counts_what_the_stretches_took():
+    # One cell, four samples in two stretches: 0.1 above and below the mean of each. The sum of squares is 0.04; of four
+    # samples one mean and the difference of two stretches are taken: two are free.
+    file = GridFile(HEAD)
+    file.add((1, "a"), 2.0, [(4, math.exp(shift + off), 10.0, 0.0, 10.0 * shift)
+                             for shift in (1.0, 2.0) for off in (-0.1, 0.1)])  # fmt: skip
+    assert file.noise() == pytest.approx([math.sqrt(0.02), 0.0], abs=1e-3)
 
 
 def test_a_replay_has_the_means_as_truth_and_the_repeats_as_noise(grid):
