@@ -29,7 +29,7 @@ MAX_MISSING = 10
 NARROW_TITLES = {
     "Throughput /s": "req/s",
     "Tokens /s": "tokens/s",
-    "Results /s": "results/s",
+    "Responses per core second": "per core s",
     "p99 ms": "p99 ms",
     "TTFT p90 ms": "TTFT p90 ms",
 }

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.judge.number_text import certainty_text, percent
+from harness.judge.tuning.observations import COST, unit_of
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.charts.distribution import has_distribution
 from reports.kinds import texts_of
 from reports.labels import VERDICT_MEANING, verdict_counts
 from reports.views.points_table import Table, points_table
+from reports.views.tuning import ranked_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, StreamMetrics
     from harness.judge.run_result import Recommendation, RunResult
     from harness.plan.plan import Plan
@@ -89,7 +92,7 @@ def page(report: ReportInput) -> Page:
     plan, result, row = report.plan, report.result, report.headline_row
     return replace(
         common_page(report),
-        headline=() if row is None else tuple(_headline(result.points[row], result.recommendation)),
+        headline=() if row is None else tuple(_headline(plan, result.points[row], result.recommendation)),
         points=points_table(
             result, plan, {point.point for point in result.points[:MAX_BARS] if has_distribution(point)}
         ),
@@ -111,10 +114,11 @@ def instant(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
 
-def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
-    value, interval = units.estimate(recommendation.rate_rps or point.rate)
+def _headline(plan: Plan, point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
+    name, rate, unit = _rate(plan, point)
+    value, interval = units.estimate(recommendation.rate_rps or rate)
     fresh = "fresh trials only" if recommendation.rate_rps else ""
-    yield HeadlineFigure("Throughput", value, point.rate_unit, _notes(interval, fresh))
+    yield HeadlineFigure(name, value, unit, _notes(interval, fresh))
     if recommendation.certainty is not None and recommendation.rate_rps is not None:
         certainty = certainty_text(recommendation.certainty)
         yield HeadlineFigure("Certainty", certainty, "", ("of being within 2\u202f% of the best",))
@@ -137,6 +141,14 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
         yield HeadlineFigure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:
         yield HeadlineFigure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+
+
+def _rate(plan: Plan, point: PointMetrics) -> tuple[str, Interval | None, str]:
+    """What the point is ranked by: its name, figure and unit."""
+    if plan.tune is None:
+        return "Throughput", point.rate, point.rate_unit
+    name = "Throughput per core" if plan.tune.objective == COST else "Throughput"
+    return name, ranked_by(plan, point), unit_of(plan)
 
 
 def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:

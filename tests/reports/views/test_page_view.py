@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Timeline, TimeSplit, Usage
+from harness.judge.interval import Interval
+from harness.judge.metrics import StreamMetrics, Timeline, TimeSplit, Usage
 from harness.plan.arrivals import Closed
+from harness.plan.plan import TuneSpace
 from reports.charts.gallery import MARKS, colours
 from reports.charts.xy import MARKERS
 from reports.views.curves import MAX_LINES, curves, hollow
@@ -27,6 +29,28 @@ def test_the_headline_is_the_recommended_point_with_service_beside_response():
     assert figures["Over the baseline"].value == "6.2\u00d7"
     assert figures["p99 response"].value == f"{best.response.at(0.99).value_ms:.1f}"
     assert figures["p99 response"].notes[1] == f"service {best.service.at(0.99).value_ms:.3g}\u202fms"
+
+
+@pytest.mark.parametrize(
+    ("objective", "name", "unit"),
+    [
+        ("goodput", "Throughput", "req/s"),
+        ("tokens_per_s", "Throughput", "tokens/s"),
+        ("cost", "Throughput per core", "responses per core second"),
+    ],
+)
+def test_the_first_card_of_a_search_has_the_unit_of_its_objective(objective, name, unit):
+    report = example.sweep(tune=TuneSpace(values={}, levels=(), objective=objective))
+    latency = report.result.points[15].response
+    stream = StreamMetrics(
+        ttft=latency, itl=latency, tpot=latency, tokens_per_s=Interval(400.0), prompt_tokens=None, output_tokens=None,
+        in_flight=None,
+    )  # fmt: skip
+    points = tuple(replace(point, stream=stream) for point in report.result.points)
+    found = replace(report.result.recommendation, rate_rps=Interval(6.0, 5.9, 6.1))
+    result = replace(report.result, points=points, recommendation=found)
+    first = page(dataclasses.replace(report, result=result)).headline[0]
+    assert (first.name, first.value, first.unit) == (name, "6", unit)
 
 
 def test_the_table_has_a_row_per_point_and_says_what_a_percentile_needs():
