@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
-    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
     from reports.text.run_texts import Cell, Columns
 
@@ -132,15 +131,11 @@ def csv_columns(plan: Plan) -> Columns[PointMetrics]:
 
     The model and the engine have a column of their own before the knobs, whether they are swept or not.
     """
-
-    def setting(point: PointMetrics) -> Setting:
-        return {**plan.fixed, **point.setting}
-
     before: dict[str, Cell[PointMetrics]] = {
-        "target": lambda _: plan.target,
+        "target": plan.target_at,
         "scenario": lambda _: plan.scenario,
-        "model": lambda point: str(setting(point).get(MODEL, plan.model)),
-        "engine": lambda point: format_value(setting(point).get("engine", "")),
+        "model": plan.model_at,
+        "engine": lambda point: format_value(plan.setting_of(point).get("engine", "")),
         "arrivals": lambda point: point.arrivals,
         "concurrency": lambda point: machine_number(point.concurrency),
         "rate_target": lambda point: machine_number(point.rate_target_rps),

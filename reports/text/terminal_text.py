@@ -124,6 +124,6 @@ def _points_table(report: BaseReportInput, texts: RunTexts[Any], *, terminal: bo
     return paper.table(
         {title: [cell(point) for point in points] for title, cell in columns.items()},
         [point.verdict for point in points],
-        text={*report.plan.swept, *texts.text_columns, "verdict"},
+        text={*report.plan.varied, *texts.text_columns, "verdict"},
         best=report.best_row if len(points) > 1 else None,
     )

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.number_text import certainty_text, percent
+from harness.judge.number_text import certainty_text, listed, percent
 from harness.judge.tuning.observations import COST, unit_of
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.charts.distribution import has_distribution
 from reports.kinds import texts_of
 from reports.labels import VERDICT_MEANING, verdict_counts
+from reports.text.serving_texts import is_grid, trials_text
 from reports.views.points_table import Table, points_table
 from reports.views.tuning import ranked_by
 
@@ -77,7 +78,7 @@ def common_page(report: BaseReportInput) -> Page:
     row = report.headline_row
     return Page(
         name=plan.name,
-        subtitle=", ".join(part for part in (texts.subject, plan.model, instant(report.started_at)) if part),
+        subtitle=", ".join(part for part in (texts.subject, instant(report.started_at)) if part),
         sentence=result.recommendation.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(result),
@@ -179,7 +180,7 @@ def _conserved(result: RunResult) -> Iterator[Conserved]:
 
 def _common(model: ModelCard | None, plan: Plan | TrainingPlan) -> ModelCard | None:
     """The card without what differs from point to point where the engine or its precision was swept."""
-    if model is None or not {"engine", "precision"} & set(plan.swept):
+    if model is None or not {"engine", "precision"} & set(plan.varied):
         return model
     return msgspec.structs.replace(model, engine="", precision="", served_accuracy=None)
 
@@ -211,9 +212,11 @@ def _percent(share: float | None) -> float | None:
 
 def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     plan, points = report.plan, report.result.points
-    yield "Target", plan.target
+    yield "Target", listed(plan.targets)
     yield "Scenario", plan.scenario
     yield "Arrivals", _arrivals(points)
+    if plan.pairing is not None:
+        yield "Variants", "; ".join(plan.pairing.texts())
     yield from settings_facts(plan)
     seconds = sorted({trial.seconds or plan.seconds for trial in plan.trials})
     measured = f"then {_range([units.duration(each) for each in seconds])} measured"
@@ -235,12 +238,11 @@ def _arrivals(points: Sequence[PointMetrics]) -> str:
 
 
 def _repeats(plan: Plan) -> str:
-    if plan.budget_seconds is None:
-        most = "at most " if plan.precision is not None else ""
-        return f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    if is_grid(plan):
+        trials = f"{units.several(len(plan.trials), 'trial')} in shuffled blocks"
+        return f"{trials_text(plan)} per point; {trials}, seed {plan.seed}"
     several = _range([str(count) for count in sorted(Counter(trial.point for trial in plan.trials).values())])
-    within = f"within a budget of {units.duration(plan.budget_seconds)}, each chosen by the results before it"
-    return f"{several} per point; {len(plan.trials)} trials {within}, seed {plan.seed}"
+    return f"{several} per point; {trials_text(plan)}, seed {plan.seed}"
 
 
 def _range(ascending: Sequence[str]) -> str:
