@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.judge.findings import Verdict
 from harness.judge.number_text import certainty_text, listed, percent
 from harness.judge.tuning.observations import COST, unit_of
 from harness.plan.knobs import format_value, setting_text
@@ -104,10 +105,17 @@ def page(report: ReportInput) -> Page:
 
 
 def _verdict_words(result: RunResult | TrainingResult) -> str:
-    counts = verdict_counts(result.points)
-    if len({point.verdict for point in result.points}) > 1:
-        return f"{counts}; the run\u2019s verdict is that of the recommended point"
-    return f"{VERDICT_MEANING[result.verdict]}; {counts}"
+    """What the verdict means, or of which points of several verdicts it is, as `run_verdict` has it."""
+    counts, verdicts = verdict_counts(result.points), {point.verdict for point in result.points}
+    if len(verdicts) < 2:
+        return f"{VERDICT_MEANING[result.verdict]}; {counts}"
+    if Verdict.INVALID in verdicts:
+        return f"{counts}; a run that leaves out INVALID points is DEGRADED at best"
+    found = result.recommendation
+    if found.best_point is None:
+        return f"{counts}; the run\u2019s verdict is that of its worst point"
+    worse = "" if found.baseline_point is None else ", or of its baseline if that is worse"
+    return f"{counts}; the run\u2019s verdict is that of the recommended point{worse}"
 
 
 def instant(iso: str) -> str:

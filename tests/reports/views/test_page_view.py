@@ -8,6 +8,7 @@ import pytest
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import StreamMetrics, Timeline, TimeSplit, Usage
+from harness.judge.run_summary import run_verdict
 from harness.plan.arrivals import Closed
 from harness.plan.plan import TuneSpace
 from reports.charts.gallery import MARKS, colours
@@ -199,9 +200,31 @@ def test_a_timeline_is_scaled_and_cut_where_bins_are_empty():
 
 def test_a_run_of_one_verdict_says_what_it_means():
     assert page(example.one_point()).verdict_words == "believe it; 1 point VALID"
-    mixed = page(example.sweep()).verdict_words
-    assert mixed == "12 points VALID, 4 DEGRADED; the run\u2019s verdict is that of the recommended point"
     assert page(example.nothing()).verdict == Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "best", "baseline", "run", "words"),
+    [
+        ("VVD", 0, None, "VALID", "2 points VALID, 1 DEGRADED; the run\u2019s verdict is that of the recommended point"),
+        ("VVD", 0, 2, "DEGRADED", "2 points VALID, 1 DEGRADED; the run\u2019s verdict is that of the recommended point, "
+         "or of its baseline if that is worse"),
+        ("VVD", None, None, "DEGRADED",
+         "2 points VALID, 1 DEGRADED; the run\u2019s verdict is that of its worst point"),
+        ("VVI", 0, 1, "DEGRADED",
+         "2 points VALID, 1 INVALID; a run that leaves out INVALID points is DEGRADED at best"),
+    ],
+)  # fmt: skip
+def test_the_words_beside_the_verdict_are_true_of_how_it_is_found(verdicts, best, baseline, run, words):
+    meant = {"V": Verdict.VALID, "D": Verdict.DEGRADED, "I": Verdict.INVALID}
+    report = example.one_load()
+    points = tuple(
+        replace(point, verdict=meant[letter]) for point, letter in zip(report.result.points, verdicts, strict=False)
+    )
+    found = replace(report.result.recommendation, best_point=best, baseline_point=baseline)
+    verdict = run_verdict(found, points)
+    result = replace(report.result, points=points, recommendation=found, verdict=verdict)
+    assert (verdict, page(dataclasses.replace(report, result=result)).verdict_words) == (run, words)
 
 
 def test_users_are_singular_and_plural():
