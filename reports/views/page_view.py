@@ -109,9 +109,10 @@ def _verdict_words(result: RunResult | TrainingResult) -> str:
     counts, verdicts = verdict_counts(result.points), {point.verdict for point in result.points}
     if len(verdicts) < 2:
         return f"{VERDICT_MEANING[result.verdict]}; {counts}"
-    if Verdict.INVALID in verdicts:
-        return f"{counts}; a run that leaves out INVALID points is DEGRADED at best"
     found = result.recommendation
+    named = {point.verdict for point in result.points if point.point in (found.best_point, found.baseline_point)}
+    if Verdict.INVALID in verdicts and result.verdict not in named:
+        return f"{counts}; the run is {result.verdict}, since INVALID points were left out"
     if found.best_point is None:
         return f"{counts}; the run\u2019s verdict is that of its worst point"
     worse = "" if found.baseline_point is None else ", or of its baseline if that is worse"

@@ -212,7 +212,11 @@ def test_a_run_of_one_verdict_says_what_it_means():
         ("VVD", None, None, "DEGRADED",
          "2 points VALID, 1 DEGRADED; the run\u2019s verdict is that of its worst point"),
         ("VVI", 0, 1, "DEGRADED",
-         "2 points VALID, 1 INVALID; a run that leaves out INVALID points is DEGRADED at best"),
+         "2 points VALID, 1 INVALID; the run is DEGRADED, since INVALID points were left out"),
+        ("VIV", None, None, "DEGRADED",
+         "2 points VALID, 1 INVALID; the run is DEGRADED, since INVALID points were left out"),
+        ("DIV", 0, None, "DEGRADED",
+         "1 point VALID, 1 DEGRADED, 1 INVALID; the run\u2019s verdict is that of the recommended point"),
     ],
 )  # fmt: skip
 def test_the_words_beside_the_verdict_are_true_of_how_it_is_found(verdicts, best, baseline, run, words):
