@@ -17,7 +17,7 @@ from reports.views.curves import MAX_LINES, curves, hollow
 from reports.views.findings import finding_groups
 from reports.views.page_view import page
 from reports.views.timeline import HEIGHT, WIDTH, timelines
-from reports.views.usage import gpu_words, split_rows, usage_table
+from reports.views.usage import gpu_words, split_rows, split_sources, usage_table
 
 replace = msgspec.structs.replace
 
@@ -159,6 +159,19 @@ def test_the_parts_of_a_bar_fill_it():
         ("rest", 80.0, 20.0),
     ]
     assert row.parts == ("1", "2", "\u2013", "\u2013", "5", "\u2013", "2", *["\u2013"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"read_ms": 0.1, "client_ms": 0.2, "prefill_ms": 1.0, "decode_ms": 2.0}, "The server reports no part of it: "),
+        ({"compute_ms": 2.0, "source": "Server-Timing"}, "The server reports its parts with each response."),
+        ({"compute_ms": 2.0, "source": "Triton"}, "The server's parts are from Triton: "),
+    ],
+)
+def test_a_server_is_said_to_report_only_what_it_reports(parts, said):
+    split = TimeSplit(send_ms=0.1, rest_ms=1.0, **parts)
+    assert split_sources([replace(example.one_point().result.points[0], split=split)]).startswith(said)
 
 
 def test_a_column_that_nobody_has_is_left_out_and_an_absent_gpu_is_said():
