@@ -275,12 +275,20 @@ def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:
 
 
 def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
+    """How many responses were looked at, and by what."""
     checked = sum(point.counts.checked for point in points)
     responses = sum(point.counts.ok + point.counts.wrong for point in points)
     wrong = sum(point.counts.wrong for point in points)
-    if plan.load.check == "off":
+    modes = ", ".join(dict.fromkeys(plan.load_at(point).check for point in plan.points))
+    if modes == "off":
         return "none (--check off)"
-    compared = f"{units.share(checked, responses)} against the model\u2019s own prediction (--check {plan.load.check})"
+    if not checked:
+        return "none: no right response is known" if responses else "none: no good response came"
+    if plan.own_requests:
+        return f"{units.share(checked, responses)} by the tasks themselves; {units.count(wrong)} wrong"
     allowed = next((trial.tolerance for point in points for trial in point.trials if trial.tolerance), None)
     within = f" within {allowed[0]:g} relative + {allowed[1]:g} absolute" if allowed else ""
-    return f"{compared}{within}; {units.count(wrong)} wrong"
+    known = "the responses of --bank" if plan.payloads else "the model\u2019s own prediction"
+    against = [f"against {known}{within}"] if allowed or not plan.load.expect else []
+    ways = [*(["by --expect"] if plan.load.expect else []), *against]
+    return f"{units.share(checked, responses)} {listed(ways)} (--check {modes}); {units.count(wrong)} wrong"

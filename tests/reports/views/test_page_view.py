@@ -7,9 +7,10 @@ import pytest
 
 from harness.judge.findings import Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import StreamMetrics, Timeline, TimeSplit, Usage
+from harness.judge.metrics import Counts, StreamMetrics, Timeline, TimeSplit, Usage
 from harness.judge.run_summary import run_verdict
 from harness.plan.arrivals import Closed
+from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import TuneSpace
 from reports.charts.gallery import MARKS, colours
 from reports.charts.xy import MARKERS
@@ -77,6 +78,32 @@ def test_trials_within_a_budget_are_counted_as_they_were_made():
     assert plan.seconds == 2.0
     assert facts["Each trial"].endswith("then 2\u202fs to 4\u202fs measured")
     assert "in shuffled blocks" in dict(page(report).method)["Repeats"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "tolerance", "checked", "said"),
+    [
+        ({}, (1e-3, 1e-6), 80, "80\u202f% against the model\u2019s own prediction within 0.001 relative + 1e-06 absolute "
+         "(--check all); 10 wrong"),
+        ({"payloads": "bank.json"}, (0.0, 0.0), 80, "80\u202f% against the responses of --bank within 0 relative + 0 "
+         "absolute (--check all); 10 wrong"),
+        ({"load": LoadSettings(measure_s=2.0, expect="status=200", check="sample")}, None, 80,
+         "80\u202f% by --expect (--check sample); 10 wrong"),
+        ({"load": LoadSettings(measure_s=2.0, expect="status=200")}, (0.0, 0.0), 80, "80\u202f% by --expect and against "
+         "the model\u2019s own prediction within 0 relative + 0 absolute (--check all); 10 wrong"),
+        ({"own_requests": True}, None, 80, "80\u202f% by the tasks themselves; 10 wrong"),
+        ({}, None, 0, "none: no right response is known"),
+        ({"fixed": {"check": "off"}}, None, 0, "none (--check off)"),
+    ],
+)  # fmt: skip
+def test_what_decided_whether_responses_were_right_is_said(plan, tolerance, checked, said):
+    report = example.one_point()
+    (point,) = report.result.points
+    counts = Counts(scheduled=100, sent=100, ok=90, wrong=10, checked=checked)
+    point = replace(point, counts=counts, trials=(replace(point.trials[0], tolerance=tolerance),))
+    result = replace(report.result, points=(point,))
+    view = page(dataclasses.replace(report, plan=replace(report.plan, **plan), result=result))
+    assert dict(view.method)["Responses checked"] == said
 
 
 def test_requests_are_conserved_or_it_is_said():
