@@ -12,7 +12,8 @@ from harness.judge.run_summary import run_verdict
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import TuneSpace
-from reports.charts.gallery import MARKS, colours
+from harness.plan.slo import Slo, parse_slo
+from reports.charts.gallery import MARKS, colours, limits_of
 from reports.charts.xy import MARKERS
 from reports.views.curves import MAX_LINES, curves, hollow
 from reports.views.findings import finding_groups
@@ -164,6 +165,15 @@ def test_more_lines_than_colours_leave_the_slow_ones_grey():
     } <= coloured
     fastest = max(report.result.points, key=lambda point: point.throughput_rps.value)
     assert names[fastest.point] in coloured
+
+
+def test_a_chart_has_the_limits_that_all_requests_together_are_held_to():
+    bounds, own = parse_slo("p99<50ms").bounds, parse_slo("p99<20ms").bounds
+    limits = [
+        limits_of(replace(example.sweep().plan, slo=slo))
+        for slo in (None, Slo(bounds=bounds), Slo(bounds=bounds, of_classes={"predict": own, "explain": bounds}))
+    ]
+    assert limits == [{}, {"p99": (50.0, "SLO: p99 \u2264 50 ms")}, {}]
 
 
 @pytest.mark.parametrize("report", [example.sweep(), example.grid(), example.one_load()])
