@@ -15,6 +15,7 @@ from harness.wire.protocols import chats
 from reports.labels import reasons
 from reports.text.run_texts import knob_columns
 from reports.units import machine_number
+from reports.views.points_table import SLO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan
     from reports.text.run_texts import Cell, Columns
 
-_OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+_OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 
 
 def _percentile(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
@@ -50,6 +51,10 @@ def _stream(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
         return machine_number(getattr(quantile, end)) if quantile else ""
 
     return read
+
+
+def _goodput(end: str) -> Cell[PointMetrics]:
+    return lambda point: machine_number(getattr(point.goodput_rps, end, None))
 
 
 def _cost(name: str) -> Cell[PointMetrics]:
@@ -122,6 +127,11 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
     "core_ms_per_unit": _cost("core_ms"),
     "energy_j_per_unit": _cost("energy_j"),
     "price_per_million": _cost("price_per_million"),
+    "late_p99_ms": _percentile("lateness", 0.99),
+    "goodput_rps": _goodput("value"),
+    "goodput_rps_lo": _goodput("low"),
+    "goodput_rps_hi": _goodput("high"),
+    "meets_slo": lambda point: SLO_WORDS[point.meets_slo] if point.goodput_rps else "",  # which needs an SLO too
     **_STREAMED,
 }
 
