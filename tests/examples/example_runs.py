@@ -260,7 +260,7 @@ def sweep(settings=None, loads=(1, 8, 32, 128), **plan_changes):
         sentence="At p99 \u2264 50 ms batch_size=64 sustains 19\u202f700 req/s (19\u202f100\u201320\u202f300) "
         "at 128 users, 6.2\u00d7 (6.0\u20136.5) batch_size=1.",
         best_point=best.point,
-        baseline_point=3,
+        baseline_point=len(loads) - 1,
         speedup=Interval(value=6.2, low=6.0, high=6.5),
     )
     verdict = run_verdict(answer, points)

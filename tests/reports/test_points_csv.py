@@ -55,7 +55,16 @@ def known():
         service=service,
         lateness=Latency(count=900, mean_ms=0.1, max_ms=1.0, quantiles=(Quantile(p=0.99, value_ms=0.25),)),
         counts=Counts(
-            scheduled=1010, not_sent=10, sent=1000, ok=900, wrong=1, error=2, timeout=3, rejected=4, aborted=83, unknown=7
+            scheduled=1010,
+            not_sent=10,
+            sent=1000,
+            ok=900,
+            wrong=1,
+            error=2,
+            timeout=3,
+            rejected=4,
+            aborted=83,
+            unknown=7,
         ),
         mean_batch=None,
         accuracy=Accuracy(value=0.875, low=0.8, high=0.9375, payloads=360, answers=900),

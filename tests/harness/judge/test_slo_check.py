@@ -33,7 +33,9 @@ def said(quick, batch):
     failed = quick + batch
     counts = Counts(scheduled=200, sent=200, ok=200 - failed, error=failed)
     classes = (class_of("quick", quick), class_of("batch", batch))
-    return missed_by(msgspec.structs.replace(point_of(counts=counts), classes=classes), OBJECTIVE).replace("\u202f", " ")
+    return missed_by(msgspec.structs.replace(point_of(counts=counts), classes=classes), OBJECTIVE).replace(
+        "\u202f", " "
+    )
 
 
 def test_a_class_is_held_to_its_own_bounds_and_not_to_those_of_all():

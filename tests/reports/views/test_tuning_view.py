@@ -75,7 +75,14 @@ def test_without_limits_none_is_called_met_or_undecided():
     plan = final(slo=False).plan
     step = TuneStep(trial=0, point=0, changes={}, load="8 users", why="the default", figure=1000.0, kept=True)
     tuning = Tuning(
-        objective="goodput", settings=1, impossible=0, tried=1, default_point=0, words="", server_flags="", steps=(step,)
+        objective="goodput",
+        settings=1,
+        impossible=0,
+        tried=1,
+        default_point=0,
+        words="",
+        server_flags="",
+        steps=(step,),
     )
     table = path_table(plan, tuning)
     assert table.rows[0][table.columns.index("Limits")].text == "\u2013"
