@@ -36,7 +36,7 @@ def comparison_text(comparison: RunComparison) -> str:
     lines = [_table(comparison)]
     for count, which in ((comparison.only_before, "BEFORE"), (comparison.only_after, "AFTER")):
         if count:
-            lines.append(f"{count} points are in {which} only")
+            lines.append(f"{units.several(count, 'point')} {'is' if count == 1 else 'are'} in {which} only")
     counts = [
         f"{number} {CHANGE_WORDS[change]}"
         for change in Change

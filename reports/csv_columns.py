@@ -15,16 +15,16 @@ from harness.wire.protocols import chats
 from reports.labels import reasons
 from reports.text.run_texts import knob_columns
 from reports.units import machine_number
+from reports.views.points_table import SLO_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.judge.metrics import Latency, PointMetrics, StreamMetrics
-    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
     from reports.text.run_texts import Cell, Columns
 
-_OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "not_sent")
+_OUTCOMES = ("ok", "wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
 
 
 def _percentile(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
@@ -51,6 +51,10 @@ def _stream(kind: str, p: float, end: str = "value_ms") -> Cell[PointMetrics]:
         return machine_number(getattr(quantile, end)) if quantile else ""
 
     return read
+
+
+def _goodput(end: str) -> Cell[PointMetrics]:
+    return lambda point: machine_number(getattr(point.goodput_rps, end, None))
 
 
 def _cost(name: str) -> Cell[PointMetrics]:
@@ -123,6 +127,11 @@ COLUMNS: dict[str, Cell[PointMetrics]] = {  # those behind the knobs, in their o
     "core_ms_per_unit": _cost("core_ms"),
     "energy_j_per_unit": _cost("energy_j"),
     "price_per_million": _cost("price_per_million"),
+    "late_p99_ms": _percentile("lateness", 0.99),
+    "goodput_rps": _goodput("value"),
+    "goodput_rps_lo": _goodput("low"),
+    "goodput_rps_hi": _goodput("high"),
+    "meets_slo": lambda point: SLO_WORDS[point.meets_slo] if point.goodput_rps else "",  # which needs an SLO too
     **_STREAMED,
 }
 
@@ -132,15 +141,11 @@ def csv_columns(plan: Plan) -> Columns[PointMetrics]:
 
     The model and the engine have a column of their own before the knobs, whether they are swept or not.
     """
-
-    def setting(point: PointMetrics) -> Setting:
-        return {**plan.fixed, **point.setting}
-
     before: dict[str, Cell[PointMetrics]] = {
-        "target": lambda _: plan.target,
+        "target": plan.target_at,
         "scenario": lambda _: plan.scenario,
-        "model": lambda point: str(setting(point).get(MODEL, plan.model)),
-        "engine": lambda point: format_value(setting(point).get("engine", "")),
+        "model": plan.model_at,
+        "engine": lambda point: format_value(plan.setting_of(point).get("engine", "")),
         "arrivals": lambda point: point.arrivals,
         "concurrency": lambda point: machine_number(point.concurrency),
         "rate_target": lambda point: machine_number(point.rate_target_rps),

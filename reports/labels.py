@@ -20,7 +20,7 @@ VERDICT_MEANING = {
     Verdict.DEGRADED: "true, but read the findings",
     Verdict.INVALID: "not a measurement of the target",
 }
-_THIN = "\u202f\u2009"  # spaces that Python does not call printable
+_THIN = "\u202f"  # a space that Python does not call printable
 
 
 def load_label(point: PointMetrics) -> str:

@@ -14,6 +14,7 @@ from reports.labels import point_label
 from reports.point_csv import data_url
 from reports.points_csv import points_csv
 from reports.rendering import render
+from reports.views.capacities import capacities_table
 from reports.views.classes import classes_table, isolation_sentences, servers_table
 from reports.views.findings import finding_groups
 from reports.views.heat_map import heat_map
@@ -59,6 +60,7 @@ def page_html(report: ReportInput) -> str:
         pairs=pairs_view(report.plan, report.result.comparison),
         tuning=tuning_view(report),
         path_chart=draw_path(report.result.tuning),
+        capacities=capacities_table(report.result),
         classes=classes_table(points),
         servers=servers_table(points),
         streams=streams_table(points),
@@ -87,7 +89,7 @@ def _chart_notes(report: ReportInput) -> Iterator[str]:
     absent = [point_label(point) for point, p99 in tails if p99 is None]
     if absent:
         listed = "; ".join(absent[:4]) + (f" and {len(absent) - 4} more" if len(absent) > 4 else "")
-        yield f"Without a p99, because no response came: {listed}."
+        yield f"Without a p99, because no good response came: {listed}."
     if any(p99 is not None and p99.high_ms is None for _, p99 in tails):
         yield (
             "An arrow up beside a label: the true value may be higher, since there were too few requests for an upper "

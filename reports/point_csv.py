@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from reports.units import machine_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -43,5 +45,5 @@ def _timeline_rows(line: Timeline) -> Iterator[tuple[float | None, ...]]:
 
 
 def _csv(names: Sequence[str], rows: Iterable[Sequence[float | None]]) -> str:
-    lines = (",".join("" if value is None else f"{value:.6g}" for value in row) for row in rows)
+    lines = (",".join(map(machine_number, row)) for row in rows)
     return "\n".join((",".join(names), *lines)) + "\n"

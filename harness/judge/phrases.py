@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.judge.interval import Interval
     from harness.plan.plan import Point
 
-ONE_REPEAT = f"1 repeat, whose intervals suppose that trials differ by {percent(PRIOR_SIGMA)}"
+OF_ONE_REPEAT = f"whose intervals suppose that trials differ by {percent(PRIOR_SIGMA)}"
 TIMES, TO = "\u00d7", "\u2013"
 _THREE_DIGITS = 0.025  # an interval whose half is this narrow, relative to its value, deserves a third digit
 

@@ -66,7 +66,7 @@ class Recommendation(BaseRecommendation, frozen=True, kw_only=True):
     speedup: Interval | None = None  # throughput of best over baseline
     more_seconds: float | None = None  # it cannot be said yet; about this much more would do
     # Within a budget only:
-    rate_rps: Interval | None = None  # throughput of the best, by fresh trials only
+    rate_rps: Interval | None = None  # what the best is ranked by (`unit_of` in a search), by fresh trials only
     goodput_rps: Interval | None = None  # the part of it within the objective; None without one
     certainty: float | None = None  # probability that the best is within 2 % of the best of all settings
     open_points: tuple[int, ...] = ()  # points that may be better and could not be measured well

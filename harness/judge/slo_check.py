@@ -66,7 +66,7 @@ def seconds_to_decide(metrics: PointMetrics, slo: Slo, rows: SloRows) -> float |
 
     None where no reasonable time would, though there are samples enough for an interval of the p99.
     """
-    undecided = [bound for bound in slo.bounds if _keeps(bound, metrics, rows) is None]
+    undecided = [bound for bound in slo.of_all if _keeps(bound, metrics, rows) is None]
     times = [_times_as_long(bound, rows) for bound in undecided]
     found = [each for each in times if each is not None]
     if found and len(found) == len(undecided):
@@ -88,8 +88,20 @@ def _fails_too_often(counts: Counts, slo: Slo) -> bool:
     return not bounded and bad > MOST_FAILED * counts.sent
 
 
-def missed_by(metrics: PointMetrics | ClassMetrics, slo: Slo) -> str:
+def missed_by(point: PointMetrics, slo: Slo) -> str:
     """What breaks an objective besides response times, in words: failures, or outages; empty where neither does."""
+    objectives = _objectives(point, slo)
+    return ", ".join(f"{text}{of_class}" for each, own, of_class in objectives if (text := _broken_by(each, own)))
+
+
+def _objectives(point: PointMetrics, slo: Slo) -> list[tuple[PointMetrics | ClassMetrics, Slo, str]]:
+    """What is held to which objective: the point, or ` (NAME)`, each class, where they have their own."""
+    if slo.of_classes and len(point.classes) > 1:
+        return [(each, each.slo, f" ({each.name})") for each in point.classes if each.slo]
+    return [(point, slo.of_class(point.classes[0].name) if point.classes else slo, "")]
+
+
+def _broken_by(metrics: PointMetrics | ClassMetrics, slo: Slo) -> str:
     counts = metrics.counts
     if _fails_too_often(counts, slo) or any(
         bound.metric == "errors" and counts.failed_share > bound.limit for bound in slo.bounds
@@ -133,9 +145,7 @@ def surely_missed(point: PointMetrics, slo: Slo) -> bool:
     grave = {finding.kind for finding in point.findings if finding.verdict is Verdict.INVALID}
     if not grave <= LATE_SENDING:
         return False
-    if slo.of_classes and len(point.classes) > 1:
-        return any(_breaks(each, each.slo) for each in point.classes if each.slo)
-    return _breaks(point, slo.of_class(point.classes[0].name) if point.classes else slo)
+    return any(_breaks(each, own) for each, own, _ in _objectives(point, slo))
 
 
 def _breaks(metrics: PointMetrics | ClassMetrics, slo: Slo) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -45,6 +45,14 @@ class TargetRequest:
     protocol: str
     target: str = ""
     fresh: bool = False
+
+
+class OfSetting(Protocol):
+    """What belongs to one setting of the swept knobs: a point, or its figures."""
+
+    @property
+    def setting(self) -> Setting:
+        """The swept knobs."""
 
 
 class BasePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +148,11 @@ class BasePlan(msgspec.Struct, Generic[PointT], frozen=True, kw_only=True):
         """Names of the knobs that differ between points, in the order they were given."""
         return tuple(self.points[0].setting) if self.points else ()
 
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The same, with those in which the variants differ that are compared."""
+        return self.swept
+
 
 class Plan(BasePlan[Point], frozen=True, kw_only=True):
     """What is measured of a server, how, and in which order.
@@ -183,11 +196,16 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
             raise RuntimeError("this plan has no length yet")
         return self.load.measure_s
 
-    def variant_at(self, point: Point) -> Variant | None:
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Names of the swept knobs, and of those in which the variants differ that are compared."""
+        return (*self.swept, *(self.pairing.differing if self.pairing else ()))
+
+    def variant_at(self, point: OfSetting) -> Variant | None:
         """The variant that is measured at `point`; None where none are compared."""
         return self.pairing.variant(str(point.setting[VARIANT])) if self.pairing else None
 
-    def setting_of(self, point: Point) -> Setting:
+    def setting_of(self, point: OfSetting) -> Setting:
         """All knobs that the user set for `point`: swept, fixed, or those of its variant."""
         variant = self.variant_at(point)
         return {**self.fixed, **(variant.setting if variant else {}), **point.setting}
@@ -196,10 +214,20 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
         """The target's knobs at `point`, as far as the user set them."""
         return {name: value for name, value in self.setting_of(point).items() if name not in OF_THE_HARNESS}
 
-    def model_at(self, point: Point) -> str:
+    def model_at(self, point: OfSetting) -> str:
         """The model that requests ask for at `point`."""
         variant = self.variant_at(point)
         return str(self.setting_of(point).get(MODEL, variant.model if variant else self.model))
+
+    def target_at(self, point: OfSetting) -> str:
+        """The target that is measured at `point`."""
+        variant = self.variant_at(point)
+        return variant.target if variant else self.target
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every target that is measured, in the order of the points."""
+        return self.pairing.targets if self.pairing else (self.target,)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -208,12 +236,11 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
 
     def target_request(self, point: Point) -> TargetRequest:
         """What the target must serve at `point`."""
-        variant = self.variant_at(point)
         return TargetRequest(
             self.model_at(point),
             self.target_setting(point),
             self.load_at(point).protocol,
-            target=variant.target if variant else self.target,
+            target=self.target_at(point),
             fresh=self.pairing is not None and self.pairing.fresh,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.findings import Verdict
-from harness.judge.number_text import milliseconds
+from harness.judge.number_text import figure, milliseconds
 from harness.judge.numbers.machine.harmed_time import Culprit
 from harness.judge.phrases import level_text
 from harness.plan.knobs import setting_text
@@ -82,14 +82,13 @@ def point_text(point: Point) -> str:
 
 
 def result_text(metrics: TrialMetrics) -> str:
-    """`9 104 req/s, p99 21.3 ms`, with the verdict where it is not VALID, and the reason where it is INVALID."""
+    """`9 100 req/s, p99 21.3 ms`, with the verdict where it is not VALID, and the reason where it is INVALID."""
     p99 = metrics.response.at(0.99)
     tail = f"p99 {_milliseconds(p99)}" if p99 else "nothing timed"
     verdict = "" if metrics.verdict == "VALID" else f", {metrics.verdict}"
     reasons = [words_of(each) for each in metrics.findings if each.verdict is Verdict.INVALID]
     verdict += f": {reasons[0]}" if reasons else ""
-    rate = f"{metrics.rate.value:,.0f}".replace(",", "\u2009")
-    return f"{rate} {metrics.rate_unit}, {tail}{verdict}"
+    return f"{figure(metrics.rate.value, 3)} {metrics.rate_unit}, {tail}{verdict}"
 
 
 def _milliseconds(quantile: Quantile) -> str:
@@ -102,7 +101,7 @@ def _milliseconds(quantile: Quantile) -> str:
 
 def live_text(live: Live) -> str:
     """`after 12 s: 480 req/s, p50 5.1 ms, p99 9.3 ms, 3 failed`."""
-    words = [f"{live.rate_rps:,.0f} req/s".replace(",", "\u2009")]
+    words = [f"{figure(live.rate_rps, 3)} req/s"]
     latencies = {"p50": live.p50_ms, "p99": live.p99_ms}
     words += [f"{name} {milliseconds(value, 3)}" for name, value in latencies.items() if value]
     words += [f"{live.failed} failed"] if live.failed else []

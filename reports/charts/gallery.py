@@ -88,8 +88,13 @@ def palette(names: Sequence[str], *, ordered: bool) -> list[Colour]:
     ]
 
 
+def limits_of(plan: Plan) -> dict[str, tuple[float, str]]:
+    """The limits in ms that all requests together are held to, with their labels, by metric."""
+    return {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.of_all} if plan.slo else {}
+
+
 def _charts(plan: Plan, axis: Axis) -> Iterator[Chart]:
-    limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.bounds} if plan.slo else {}
+    limits = limits_of(plan)
     for metric, title, read in _TAILS[plan.rate_unit == "tokens/s"]:
         limit, label = limits.get(metric, (None, ""))
         yield Chart(

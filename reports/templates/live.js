@@ -1,7 +1,11 @@
 // The live page: asks for the state once a second, and draws the curve of ended trials and the course of the running one.
 const $ = (id) => document.getElementById(id);
-const say = (value, digits = 3) => value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toLocaleString("en");
-const clock = (seconds) => seconds === null ? "" : `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")} left`;
+const say = (value, digits = 3) => value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumSignificantDigits: digits });
+const clock = (seconds) => {
+  if (seconds === null) return "";
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} left`;
+};
 const make = (name, attributes) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);

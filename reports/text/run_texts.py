@@ -24,7 +24,7 @@ Columns = Mapping[str, Cell[PointT]]  # by the column's title, in their order
 class RunTexts(Generic[PointT]):
     """The names, the limit and the columns of a plan's points, all as text."""
 
-    subject: str  # what was measured: a target, or `training`
+    subject: str  # what was measured: a target or `training`, and the model
     label: Cell[PointT]  # `batch_size=4, 32 users`
     seconds: Callable[[PointT], float]  # how long the point was measured
     limit: str  # `SLO: p99 <= 50 ms`: a name and a value, the latter empty where there is none
@@ -43,12 +43,12 @@ class RunTexts(Generic[PointT]):
 
 
 def knob_columns(plan: BasePlan[Any], others: Collection[str], shown: Collection[str] = ()) -> dict[str, Cell[Any]]:
-    """A column for each swept knob but those `shown`; one with the name of one of the `others` is `knob_NAME`."""
+    """A column for each varied knob but those `shown`; one with the name of one of the `others` is `knob_NAME`."""
 
     def cell(name: str) -> Cell[Any]:
-        return lambda point: format_value(point.setting[name])
+        return lambda point: format_value(plan.setting_of(point).get(name, ""))
 
-    names = [name for name in plan.swept if name not in shown]
+    names = [name for name in plan.varied if name not in shown]
     return {f"knob_{name}" if name in others else name: cell(name) for name in names}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.paired_sentences import power_sentence
-from harness.judge.phrases import ONE_REPEAT
+from harness.judge.number_text import listed
+from harness.judge.phrases import OF_ONE_REPEAT
 from harness.plan.arrivals import Closed
 from harness.plan.plan import first_look_seconds, trial_overhead_seconds
 from reports import units
@@ -28,21 +29,23 @@ TOKENS = "tokens/s"
 
 def serving_texts(plan: Plan) -> RunTexts[PointMetrics]:
     """The texts of `plan`."""
+    targets, models = listed(plan.targets), listed(plan.models or (plan.model,))
     return RunTexts(
-        subject=plan.target,
+        subject=", ".join(filter(None, (targets, models))),
         label=point_label,
         seconds=lambda point: point.seconds,
         limit=f"SLO: {plan.slo or ''}",
         keeps_limit=lambda point: point.meets_slo,
-        properties={"target": plan.target, "model": plan.model, "slo": str(plan.slo or "")},
+        properties={"target": targets, "model": models, "slo": str(plan.slo or "")},
         method=[
-            f"Target {plan.target}",
-            f"model {plan.model}",
+            f"Target {targets}",
+            f"model {models}",
             f"{units.duration(plan.seconds)} per trial",
-            _repeats(plan),
+            trials_text(plan),
+            *([OF_ONE_REPEAT] if is_grid(plan) and plan.repeats == 1 else []),
             *([f"objective {plan.slo}"] if plan.slo else []),
         ],
-        plan_lines=_plan_lines(plan),
+        plan_lines=_plan_lines(plan, f"{targets}, {models}, {plan.scenario}"),
         trial=lambda trial: plan.point(trial.point).slug,
         csv_columns=csv_columns(plan),
         terminal_columns=_terminal_columns(plan),
@@ -69,14 +72,20 @@ def _slo_cell(point: PointMetrics, plan: Plan) -> str:
     return ": ".join(filter(None, (SLO_WORDS[point.meets_slo], why_missed(point, plan))))
 
 
-def _repeats(plan: Plan) -> str:
+def is_grid(plan: Plan) -> bool:
+    """Whether all trials are planned before the first one."""
+    return plan.pairing is None and not plan.capacity and plan.budget_seconds is None
+
+
+def trials_text(plan: Plan) -> str:
+    """`2 repeats` of each point of a grid, or `40 trials in blocks of both variants`."""
+    if is_grid(plan):
+        return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
+    trials = units.several(len(plan.trials), "trial")
     if plan.pairing is not None:
-        return f"{units.several(len(plan.trials), 'trial')} in blocks of both variants"
-    if plan.budget_seconds is not None:
-        return f"{units.several(len(plan.trials), 'trial')} within a budget of {units.duration(plan.budget_seconds)}"
-    if plan.repeats == 1:
-        return ONE_REPEAT
-    return f"{'at most ' if plan.precision is not None else ''}{units.several(plan.repeats, 'repeat')}"
+        return f"{trials} in blocks of both variants"
+    within = "" if plan.budget_seconds is None else f" within a budget of {units.duration(plan.budget_seconds)}"
+    return f"{trials}{within}, each chosen by the results before it"
 
 
 def _of_stream(kind: str, p: float) -> Callable[[PointMetrics], str]:
@@ -97,10 +106,10 @@ _STREAM_COLUMNS: Columns[PointMetrics] = {
 }
 
 
-def _plan_lines(plan: Plan) -> list[str]:
+def _plan_lines(plan: Plan, what: str) -> list[str]:
     limits = [*([plan.slo] if plan.slo else []), *(plan.tune.keep if plan.tune else ())]
     lines = [
-        f"{plan.name}: {plan.target}, {plan.model}, {plan.scenario}",
+        f"{plan.name}: {what}",
         f"{_size(plan)}, seed {plan.seed}",
         f"objective: {', '.join(map(str, limits)) or 'none'}",
     ]
@@ -124,7 +133,10 @@ def _size(plan: Plan) -> str:
         return f"{points} in blocks within {units.duration(plan.pairing.budget_s)}, in trials of {trial}"
     if plan.budget_seconds is not None:
         return f"{points} within {units.duration(plan.budget_seconds)}, in trials of {trial}"
-    return f"{points} x {_repeats(plan)} = {units.several(len(plan.trials), 'trial')} of {trial}"
+    if plan.capacity:
+        settings = units.several(len(plan.points), "setting")
+        return f"{settings} within {units.duration(plan.capacity_budget_s)} each, in trials of {trial}"
+    return f"{points} x {trials_text(plan)} = {units.several(len(plan.trials), 'trial')} of {trial}"
 
 
 def _terminal_columns(plan: Plan) -> Columns[PointMetrics]:

@@ -9,6 +9,7 @@ from harness.judge.findings import Verdict
 from reports.kinds import texts_of
 from reports.labels import printable, verdict_counts
 from reports.report_input import ReportInput
+from reports.views.capacities import capacity_columns
 from reports.views.classes import class_columns
 from reports.views.findings import groups_of
 from reports.views.tuning import tuning_lines
@@ -43,7 +44,7 @@ def summary_markdown(report: BaseReportInput) -> str:
         *_missing_lines(result.missing),
         *_tuning(report),
         *_table(report, texts),
-        *_classes(report),
+        *_small_tables(report),
         *_finding_lines(groups_of(result.points, texts.label)),
     ]
     if report.command_line:
@@ -86,9 +87,11 @@ def _table(report: BaseReportInput, texts: RunTexts[Any]) -> Iterator[str]:
     yield ""
 
 
-def _classes(report: BaseReportInput) -> Iterator[str]:
-    """The figures of each request class of the point in the headline, where there are several."""
-    if columns := class_columns(report.headline_point) if isinstance(report, ReportInput) else None:
+def _small_tables(report: BaseReportInput) -> Iterator[str]:
+    """The capacity of each setting, and the figures of each request class at the point in the headline."""
+    if not isinstance(report, ReportInput):
+        return
+    for columns in filter(None, (capacity_columns(report.result), class_columns(report.headline_point))):
         yield f"| {' | '.join(columns)} |"
         yield f"|---|{'--:|' * (len(columns) - 1)}"
         yield from (f"| {' | '.join(map(plain, cells))} |" for cells in zip(*columns.values(), strict=True))

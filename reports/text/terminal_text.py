@@ -13,6 +13,7 @@ from reports.labels import printable, verdict_counts
 from reports.report_input import ReportInput
 from reports.text.run_texts import verdict_cell
 from reports.text.terminal_table import Terminal
+from reports.views.capacities import CAPACITY, SETTING, capacity_columns
 from reports.views.classes import CLASS, FAILED, class_columns
 from reports.views.tuning import finalists, finalists_table, tuning_lines
 
@@ -29,7 +30,7 @@ MAX_MISSING = 10
 NARROW_TITLES = {
     "Throughput /s": "req/s",
     "Tokens /s": "tokens/s",
-    "Results /s": "results/s",
+    "Responses per core second": "per core s",
     "p99 ms": "p99 ms",
     "TTFT p90 ms": "TTFT p90 ms",
 }
@@ -46,7 +47,7 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
     lines = [_points_table(report, texts, terminal=terminal)] if result.points else []
     if isinstance(report, ReportInput) and report.result.tuning is not None:
         lines = [_finalists(report, terminal=terminal), *map(printable, tuning_lines(report))]
-    lines += _classes(report, terminal=terminal)
+    lines += [*_capacities(report, terminal=terminal), *_classes(report, terminal=terminal)]
     lines += [f"missing: {printable(item)}" for item in result.missing[:MAX_MISSING]]
     if len(result.missing) > MAX_MISSING:
         lines.append(f"missing: {len(result.missing) - MAX_MISSING} more")
@@ -55,6 +56,13 @@ def result_text(report: BaseReportInput, *, terminal: bool | None = None) -> str
         lines.append(best_line)
     verdict = f"{result.verdict} ({verdict_counts(result.points)})"
     return "\n".join([*lines, verdict, printable(result.recommendation.sentence)])
+
+
+def _capacities(report: BaseReportInput, *, terminal: bool | None) -> Iterator[str]:
+    """The capacity of each setting, where several were searched."""
+    if columns := capacity_columns(report.result) if isinstance(report, ReportInput) else None:
+        verdicts = [Verdict.DEGRADED if text == units.ABSENT else Verdict.VALID for text in columns[CAPACITY]]
+        yield Terminal(terminal).table(columns, verdicts, text={SETTING}, best=None)
 
 
 def _classes(report: BaseReportInput, *, terminal: bool | None) -> Iterator[str]:
@@ -116,6 +124,6 @@ def _points_table(report: BaseReportInput, texts: RunTexts[Any], *, terminal: bo
     return paper.table(
         {title: [cell(point) for point in points] for title, cell in columns.items()},
         [point.verdict for point in points],
-        text={*report.plan.swept, *texts.text_columns, "verdict"},
+        text={*report.plan.varied, *texts.text_columns, "verdict"},
         best=report.best_row if len(points) > 1 else None,
     )

@@ -54,9 +54,10 @@ def training_texts(plan: TrainingPlan) -> RunTexts[TrainingPointMetrics]:
     """The texts of `plan`."""
     seeds = units.several(plan.seeds, "seed")
     target = f"s to {100 * plan.target_accuracy:g} %"
-    epochs = sum(plan.epochs[trial.point] for trial in plan.trials)
+    fits = units.several(len(plan.trials), "fit")
+    epochs = units.several(sum(plan.epochs[trial.point] for trial in plan.trials), "epoch")
     return RunTexts(
-        subject="training",
+        subject=f"training, {plan.model}",
         label=label,
         seconds=lambda point: point.seconds.value if point.seconds else 0.0,
         limit=f"target accuracy: {plan.target_accuracy:g}",
@@ -69,7 +70,7 @@ def training_texts(plan: TrainingPlan) -> RunTexts[TrainingPointMetrics]:
         method=[f"Trainer {plan.trainer}", f"model {plan.model}", f"{seeds} per point"],
         plan_lines=[
             f"{plan.name}: {plan.trainer}, {plan.model}",
-            f"{units.several(len(plan.points), 'point')} x {seeds} = {len(plan.trials)} fits of {epochs} epochs",
+            f"{units.several(len(plan.points), 'point')} x {seeds} = {fits}, {epochs} in all",
             f"target accuracy: {plan.target_accuracy:g}",
         ],
         trial=lambda trial: f"{plan.point(trial.point).slug} seed={trial.seed}",

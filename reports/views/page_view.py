@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.judge.number_text import certainty_text, percent
+from harness.judge.findings import Verdict
+from harness.judge.number_text import certainty_text, listed, percent
+from harness.judge.tuning.observations import COST, unit_of
 from harness.plan.knobs import format_value, setting_text
 from reports import units
 from reports.charts.distribution import has_distribution
 from reports.kinds import texts_of
 from reports.labels import VERDICT_MEANING, verdict_counts
+from reports.text.serving_texts import is_grid, trials_text
 from reports.views.points_table import Table, points_table
+from reports.views.tuning import ranked_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, StreamMetrics
     from harness.judge.run_result import Recommendation, RunResult
     from harness.plan.plan import Plan
@@ -74,7 +79,7 @@ def common_page(report: BaseReportInput) -> Page:
     row = report.headline_row
     return Page(
         name=plan.name,
-        subtitle=", ".join(part for part in (texts.subject, plan.model, instant(report.started_at)) if part),
+        subtitle=", ".join(part for part in (texts.subject, instant(report.started_at)) if part),
         sentence=result.recommendation.sentence,
         verdict=result.verdict.value,
         verdict_words=_verdict_words(result),
@@ -89,7 +94,7 @@ def page(report: ReportInput) -> Page:
     plan, result, row = report.plan, report.result, report.headline_row
     return replace(
         common_page(report),
-        headline=() if row is None else tuple(_headline(result.points[row], result.recommendation)),
+        headline=() if row is None else tuple(_headline(plan, result.points[row], result.recommendation)),
         points=points_table(
             result, plan, {point.point for point in result.points[:MAX_BARS] if has_distribution(point)}
         ),
@@ -100,10 +105,18 @@ def page(report: ReportInput) -> Page:
 
 
 def _verdict_words(result: RunResult | TrainingResult) -> str:
-    counts = verdict_counts(result.points)
-    if len({point.verdict for point in result.points}) > 1:
-        return f"{counts}; the run\u2019s verdict is that of the recommended point"
-    return f"{VERDICT_MEANING[result.verdict]}; {counts}"
+    """What the verdict means, or of which points of several verdicts it is, as `run_verdict` has it."""
+    counts, verdicts = verdict_counts(result.points), {point.verdict for point in result.points}
+    if len(verdicts) < 2:
+        return f"{VERDICT_MEANING[result.verdict]}; {counts}"
+    found = result.recommendation
+    named = {point.verdict for point in result.points if point.point in (found.best_point, found.baseline_point)}
+    if Verdict.INVALID in verdicts and result.verdict not in named:
+        return f"{counts}; the run is {result.verdict}, since INVALID points were left out"
+    if found.best_point is None:
+        return f"{counts}; the run\u2019s verdict is that of its worst point"
+    worse = "" if found.baseline_point is None else ", or of its baseline if that is worse"
+    return f"{counts}; the run\u2019s verdict is that of the recommended point{worse}"
 
 
 def instant(iso: str) -> str:
@@ -111,10 +124,11 @@ def instant(iso: str) -> str:
     return f"{iso[:10]} {iso[11:16]} UTC" if iso.endswith("+00:00") else iso
 
 
-def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
-    value, interval = units.estimate(recommendation.rate_rps or point.rate)
+def _headline(plan: Plan, point: PointMetrics, recommendation: Recommendation) -> Iterator[HeadlineFigure]:
+    name, rate, unit = _rate(plan, point)
+    value, interval = units.estimate(recommendation.rate_rps or rate)
     fresh = "fresh trials only" if recommendation.rate_rps else ""
-    yield HeadlineFigure("Throughput", value, point.rate_unit, _notes(interval, fresh))
+    yield HeadlineFigure(name, value, unit, _notes(interval, fresh))
     if recommendation.certainty is not None and recommendation.rate_rps is not None:
         certainty = certainty_text(recommendation.certainty)
         yield HeadlineFigure("Certainty", certainty, "", ("of being within 2\u202f% of the best",))
@@ -137,6 +151,14 @@ def _headline(point: PointMetrics, recommendation: Recommendation) -> Iterator[H
         yield HeadlineFigure("Mean batch", units.number(point.mean_batch), "requests")
     if point.usage.cpu_target_cores is not None:
         yield HeadlineFigure("CPU of the target", units.number(point.usage.cpu_target_cores, 2), "cores")
+
+
+def _rate(plan: Plan, point: PointMetrics) -> tuple[str, Interval | None, str]:
+    """What the point is ranked by: its name, figure and unit."""
+    if plan.tune is None:
+        return "Throughput", point.rate, point.rate_unit
+    name = "Throughput per core" if plan.tune.objective == COST else "Throughput"
+    return name, ranked_by(plan, point), unit_of(plan)
 
 
 def _stream_headline(stream: StreamMetrics) -> Iterator[HeadlineFigure]:
@@ -167,7 +189,7 @@ def _conserved(result: RunResult) -> Iterator[Conserved]:
 
 def _common(model: ModelCard | None, plan: Plan | TrainingPlan) -> ModelCard | None:
     """The card without what differs from point to point where the engine or its precision was swept."""
-    if model is None or not {"engine", "precision"} & set(plan.swept):
+    if model is None or not {"engine", "precision"} & set(plan.varied):
         return model
     return msgspec.structs.replace(model, engine="", precision="", served_accuracy=None)
 
@@ -199,9 +221,11 @@ def _percent(share: float | None) -> float | None:
 
 def _method(report: ReportInput) -> Iterator[tuple[str, str]]:
     plan, points = report.plan, report.result.points
-    yield "Target", plan.target
+    yield "Target", listed(plan.targets)
     yield "Scenario", plan.scenario
     yield "Arrivals", _arrivals(points)
+    if plan.pairing is not None:
+        yield "Variants", "; ".join(plan.pairing.texts())
     yield from settings_facts(plan)
     seconds = sorted({trial.seconds or plan.seconds for trial in plan.trials})
     measured = f"then {_range([units.duration(each) for each in seconds])} measured"
@@ -223,12 +247,11 @@ def _arrivals(points: Sequence[PointMetrics]) -> str:
 
 
 def _repeats(plan: Plan) -> str:
-    if plan.budget_seconds is None:
-        most = "at most " if plan.precision is not None else ""
-        return f"{most}{plan.repeats} per point; {len(plan.trials)} trials in shuffled blocks, seed {plan.seed}"
+    if is_grid(plan):
+        trials = f"{units.several(len(plan.trials), 'trial')} in shuffled blocks"
+        return f"{trials_text(plan)} per point; {trials}, seed {plan.seed}"
     several = _range([str(count) for count in sorted(Counter(trial.point for trial in plan.trials).values())])
-    within = f"within a budget of {units.duration(plan.budget_seconds)}, each chosen by the results before it"
-    return f"{several} per point; {len(plan.trials)} trials {within}, seed {plan.seed}"
+    return f"{several} per point; {trials_text(plan)}, seed {plan.seed}"
 
 
 def _range(ascending: Sequence[str]) -> str:
@@ -252,12 +275,20 @@ def settings_facts(plan: Plan | TrainingPlan) -> Iterator[tuple[str, str]]:
 
 
 def _checked(plan: Plan, points: Sequence[PointMetrics]) -> str:
+    """How many responses were looked at, and by what."""
     checked = sum(point.counts.checked for point in points)
     responses = sum(point.counts.ok + point.counts.wrong for point in points)
     wrong = sum(point.counts.wrong for point in points)
-    if plan.load.check == "off":
+    modes = ", ".join(dict.fromkeys(plan.load_at(point).check for point in plan.points))
+    if modes == "off":
         return "none (--check off)"
-    compared = f"{units.share(checked, responses)} against the model\u2019s own prediction (--check {plan.load.check})"
+    if not checked:
+        return "none: no right response is known" if responses else "none: no good response came"
+    if plan.own_requests:
+        return f"{units.share(checked, responses)} by the tasks themselves; {units.count(wrong)} wrong"
     allowed = next((trial.tolerance for point in points for trial in point.trials if trial.tolerance), None)
     within = f" within {allowed[0]:g} relative + {allowed[1]:g} absolute" if allowed else ""
-    return f"{compared}{within}; {units.count(wrong)} wrong"
+    known = "the responses of --bank" if plan.payloads else "the model\u2019s own prediction"
+    against = [f"against {known}{within}"] if allowed or not plan.load.expect else []
+    ways = [*(["by --expect"] if plan.load.expect else []), *against]
+    return f"{units.share(checked, responses)} {listed(ways)} (--check {modes}); {units.count(wrong)} wrong"

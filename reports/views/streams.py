@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.judge.interval import Interval
 from harness.judge.metrics import Quantile
 from reports import units
-from reports.charts.gallery import Drawing, against_load
+from reports.charts.gallery import Drawing, against_load, limits_of
 from reports.charts.xy import Chart, draw
 from reports.labels import point_label
 from reports.views.points_table import Cell, Table, percentile_cell
@@ -89,7 +89,7 @@ _SOMETIMES: dict[str, Callable[[PointMetrics], Shown]] = {
 
 def stream_charts(plan: Plan, lines: PointCurves) -> list[Drawing]:
     """First tokens, gaps and tokens per second along the load; none where fewer than two points have them."""
-    limits = {bound.metric: (bound.limit, f"SLO: {bound}") for bound in plan.slo.of_all} if plan.slo else {}
+    limits = limits_of(plan)
     charts = [
         Chart(
             key="pareto",

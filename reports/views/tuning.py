@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.judge.tuning.observations import COST, TOKENS, keeps, objective_of
 from harness.plan.knobs import format_value, setting_text
 from harness.plan.plan import TrialKind
 from reports import units
@@ -13,6 +14,7 @@ from reports.views.points_table import SLO_WORDS, Cell, Table, percentile_cell, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics, Quantile
     from harness.judge.run_result import RunResult
     from harness.judge.tuning.tuning_result import KnobEffect, TuneStep, Tuning
@@ -25,6 +27,8 @@ DEFAULT = "default"
 TIMES = "\u00d7"
 MATTERS = {True: "matters", False: "does not matter", None: "not known"}
 MAX_STEPS = 200
+LIMITS = "Limits"
+_RATE_TITLES = {TOKENS: "Tokens /s", COST: "Responses per core second"}  # by the objective of the search
 _OF_RESPONSES: Timed = {
     "p50 ms": lambda point: point.response.at(0.5),
     "p99 ms": lambda point: point.response.at(0.99),
@@ -56,7 +60,7 @@ def finalists_table(report: ReportInput) -> Table:
     best = report.result.recommendation.best_point
     numbers = [point.point for point in points]
     timed = _OF_STREAMS if any(point.stream for point in points) else _OF_RESPONSES
-    columns = ("Setting", "Load", "Verdict", _rate_title(report.plan), *timed, "SLO", "Trials")
+    columns = ("Setting", "Load", "Verdict", _rate_title(report.plan), *timed, LIMITS, "Trials")
     rows = []
     for point in points:
         name = changes_text(report.plan, point)
@@ -64,21 +68,34 @@ def finalists_table(report: ReportInput) -> Table:
             Cell(name, key=name, kind="point"),
             Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point"),
             verdict_cell(point.verdict, ()),
-            _rate_cell(point),
+            _rate_cell(report.plan, point),
             *(percentile_cell(read(point)) for read in timed.values()),
-            Cell(SLO_WORDS[point.meets_slo], key=SLO_WORDS[point.meets_slo], kind="text"),
+            _limits_cell(report.plan, keeps(report.plan, point)),
             Cell(units.count(point.repeats), key=str(point.repeats)),
         ))  # fmt: skip
     return Table(columns, tuple(rows), numbers.index(best) if best in numbers else None, 3)
 
 
 def _rate_title(plan: Plan) -> str:
-    """What the figures of `_rate_cell` count: those by which settings are ranked."""
-    return {"tokens/s": "Tokens /s", "results/s": "Results /s"}.get(plan.rate_unit, "Throughput /s")
+    """What the figures of `_rate_cell` count."""
+    return _RATE_TITLES.get(plan.tune.objective if plan.tune else "", "Throughput /s")
 
 
-def _rate_cell(point: PointMetrics) -> Cell:
-    return Cell(*units.estimate(point.rate), key=units.machine_number(point.rate.value))
+def _rate_cell(plan: Plan, point: PointMetrics) -> Cell:
+    figure = ranked_by(plan, point)
+    return Cell(*units.estimate(figure), key=units.machine_number(figure.value if figure else None))
+
+
+def ranked_by(plan: Plan, point: PointMetrics) -> Interval | None:
+    """The figure by which a search ranks the point, in its `unit_of(plan)`; None where it is not known."""
+    figure = objective_of(point, plan)
+    return figure if figure.value else None
+
+
+def _limits_cell(plan: Plan, kept: bool | None) -> Cell:
+    """Whether the SLO and the other bounds are kept; a dash where there are none."""
+    words = SLO_WORDS[kept] if plan.slo or (plan.tune and plan.tune.keep) else units.ABSENT
+    return Cell(words, key=words, kind="text")
 
 
 def effects_table(tuning: Tuning) -> Table | None:
@@ -118,14 +135,14 @@ def effects_words(tuning: Tuning) -> str:
     return " ".join(parts)
 
 
-def path_table(tuning: Tuning) -> Table:
+def path_table(plan: Plan, tuning: Tuning) -> Table:
     """Every trial in its order."""
-    columns = ("Trial", "Setting", "Load", "Why", "Figure /s", "SLO", "Best so far /s")
-    rows = tuple(tuple(_step_cells(number, step)) for number, step in enumerate(tuning.steps[:MAX_STEPS], 1))
+    columns = ("Trial", "Setting", "Load", "Why", "Figure /s", LIMITS, "Best so far /s")
+    rows = tuple(tuple(_step_cells(plan, number, step)) for number, step in enumerate(tuning.steps[:MAX_STEPS], 1))
     return Table(columns, rows, None, 1)
 
 
-def _step_cells(number: int, step: TuneStep) -> Iterator[Cell]:
+def _step_cells(plan: Plan, number: int, step: TuneStep) -> Iterator[Cell]:
     name = setting_text(step.changes) or DEFAULT
     yield Cell(str(number), key=str(number), kind="point")
     yield Cell(name, key=name, kind="point")
@@ -135,7 +152,7 @@ def _step_cells(number: int, step: TuneStep) -> Iterator[Cell]:
         yield Cell("failed", step.failure, key="0", muted=True)
     else:
         yield Cell(units.number(step.figure), key=units.machine_number(step.figure))
-    yield Cell(SLO_WORDS[step.kept], key=SLO_WORDS[step.kept])
+    yield _limits_cell(plan, step.kept)
     yield Cell(units.number(step.best), key=units.machine_number(step.best))
 
 
@@ -168,7 +185,7 @@ def _front_cells(plan: Plan, point: PointMetrics, measured: list[str]) -> Iterat
     yield Cell(name, key=name, kind="point")
     yield Cell(load_label(point), key=units.machine_number(point.concurrency or point.rate_target_rps), kind="point")
     yield percentile_cell(point.response.at(0.99))
-    yield _rate_cell(point)
+    yield _rate_cell(plan, point)
     for title in measured:
         value = _ALSO[title](point)
         yield Cell(units.number(value), key=units.machine_number(value))
@@ -206,7 +223,7 @@ def tuning_view(report: ReportInput) -> dict[str, object] | None:
         "effects": effects_table(tuning),
         "effects_words": effects_words(tuning),
         "front": front_table(report, tuning),
-        "path": path_table(tuning),
+        "path": path_table(report.plan, tuning),
         "failed": failed,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.judge.numbers.time_split import PER_REQUEST, SERVER_PARTS
 from reports import units
 from reports.labels import point_label
 
@@ -89,15 +90,15 @@ def _firsts(points: Sequence[PointMetrics]) -> list[bool]:
 
 
 def parts_seen(points: Sequence[PointMetrics]) -> list[str]:
-    """The parts that at least one server named, with `send` and `rest`."""
+    """The parts that are known of at least one point, whoever timed them."""
     return [part for part in PARTS if any(_part(point.split, part) is not None for point in points)]
 
 
 def split_sources(points: Sequence[PointMetrics]) -> str:
     """Where the server's parts come from, in a sentence; empty where there are no points."""
-    sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", "Server-Timing"))
+    sources = dict.fromkeys(point.split.source for point in points if point.split.source not in ("", PER_REQUEST))
     if not sources:
-        named = set(parts_seen(points)) - {"send", "rest"}
+        named = set(parts_seen(points)) & set(SERVER_PARTS)
         if not points:
             return ""
         none = "The server reports no part of it: it sends no Server-Timing, and has no statistics that can be used."

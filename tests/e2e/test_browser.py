@@ -215,7 +215,7 @@ def trial(number, *doubts):
     """A trial that has ended."""
     name = f"batch_size={number}, 8 users"
     return TrialEnded(
-        name, f"{number}00 req/s, p99 5 ms", left_s=90.0, rate_rps=100.0 * number, p99_ms=5.0, doubts=doubts
+        name, f"{number}00 req/s, p99 5 ms", left_s=119.7, rate_rps=100.0 * number, p99_ms=5.0, doubts=doubts
     )
 
 
@@ -233,7 +233,7 @@ def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path, ca
             page.run("document.querySelector('#curve circle').focus()")
             listener(trial(2, "The load generator was busy"))
             page.wait(f"{dots} === 2")
-            assert page.run(text.format("place")) == "2 of 3 trials, 1:30 left"
+            assert page.run(text.format("place")) == "2 of 3 trials, 2:00 left"
             assert float(page.run(text.format("rate"))) > 0
             found = page.run(text.format("lines"))
             assert "200 req/s, p99 5 ms. The load generator was busy" in found

@@ -16,6 +16,7 @@ from harness.judge.interval import Interval
 from harness.judge.metrics import Counts, Latency, PointMetrics, Quantile, Timeline, TimeSplit, TrialMetrics, Usage
 from harness.judge.response_spread import ResponseSpread, SpreadOverTime
 from harness.judge.run_result import Recommendation, RunResult
+from harness.judge.run_summary import run_verdict
 from harness.plan.arrivals import Closed, Poisson
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, order_trials
@@ -259,10 +260,11 @@ def sweep(settings=None, loads=(1, 8, 32, 128), **plan_changes):
         sentence="At p99 \u2264 50 ms batch_size=64 sustains 19\u202f700 req/s (19\u202f100\u201320\u202f300) "
         "at 128 users, 6.2\u00d7 (6.0\u20136.5) batch_size=1.",
         best_point=best.point,
-        baseline_point=3,
+        baseline_point=len(loads) - 1,
         speedup=Interval(value=6.2, low=6.0, high=6.5),
     )
-    result = RunResult(points=tuple(points), recommendation=answer, verdict=Verdict.DEGRADED, model=MODEL)
+    verdict = run_verdict(answer, points)
+    result = RunResult(points=tuple(points), recommendation=answer, verdict=verdict, model=MODEL)
     return ReportInput(
         plan=plan_of(points, **plan_changes),
         result=result,
@@ -312,7 +314,8 @@ def open_loop():
     answer = Recommendation(
         sentence="At p99 \u2264 20 ms the target sustains 4\u202f000 req/s of 4\u202f000 requested.", best_point=3
     )
-    result = RunResult(points=tuple(points), recommendation=answer, verdict=Verdict.INVALID, model=MODEL)
+    verdict = run_verdict(answer, points)
+    result = RunResult(points=tuple(points), recommendation=answer, verdict=verdict, model=MODEL)
     plan = plan_of(points, name="sweep-rate", slo=parse_slo("p99<20ms"))
     return ReportInput(
         plan=plan, result=result, environment=ENVIRONMENT, command_line="python -m harness sweep rate --target ..."

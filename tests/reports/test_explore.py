@@ -14,6 +14,7 @@ from reports.charts.distribution import distributions
 from reports.charts.histogram import histogram
 from reports.charts.parallel import parallel
 from reports.page import page_html
+from reports.point_csv import histogram_csv
 from reports.rendering import PAGE_SCRIPTS, TEMPLATES
 from reports.views.heat_map import heat_map
 
@@ -94,6 +95,12 @@ def test_the_data_of_a_point_lie_in_the_page():
     p99 = [row["p99_ms"] for row in files["point-0-timeline.csv"]]
     assert [value == "" for value in p99] == [value is None for value in point.trials[0].timeline.p99_ms]
     assert len(files["points.csv"]) == 1
+
+
+def test_large_numbers_of_a_histogram_are_whole_and_no_powers_of_ten():
+    spread = ResponseSpread(edges_ms=(0.5, 1.0, 2.0), counts=(1_234_567, 3), over_time=())
+    point = example._replace(example.one_point().result.points[0], spread=spread)
+    assert histogram_csv(point) == "from_ms,to_ms,responses\n0.5,1,1234567\n1,2,3\n"
 
 
 def test_several_knobs_at_one_load_have_no_chart_of_one_x_value():

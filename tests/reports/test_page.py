@@ -215,6 +215,11 @@ def test_a_plan_in_words():
     assert text.endswith("about 3\u202fmin 20\u202fs")
 
 
+def test_a_point_whose_responses_were_all_bad_has_no_p99():
+    text = Document(page_of("ugly")).text  # nine errors at its second point
+    assert "Without a p99, because no good response came: " in text
+
+
 def test_open_requests_are_explained_where_they_matter_and_nowhere_else():
     assert "An arrow up" in page_of("ugly")
     assert "\u2191" in page_of("ugly")

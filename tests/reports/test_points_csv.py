@@ -15,9 +15,10 @@ DESIGN = """
     target scenario model engine arrivals concurrency rate_target batch_size repeats seconds throughput_rps
     throughput_rps_lo throughput_rps_hi p50_ms p50_ms_lo p50_ms_hi p90_ms p90_ms_lo p90_ms_hi p95_ms p95_ms_lo p95_ms_hi
     p99_ms p99_ms_lo p99_ms_hi p99.9_ms p99.9_ms_lo p99.9_ms_hi service_p50_ms service_p99_ms
-    ok wrong error timeout rejected aborted not_sent failed mean_batch cpu_target cpu_load verdict reasons
+    ok wrong error timeout rejected aborted unknown not_sent failed mean_batch cpu_target cpu_load verdict reasons
     accuracy accuracy_lo accuracy_hi client_ms preprocess_ms clean_ms transform_ms normalise_ms augment_ms read_ms
     cost_unit core_ms_per_unit energy_j_per_unit price_per_million
+    late_p99_ms goodput_rps goodput_rps_lo goodput_rps_hi meets_slo
 """.split()  # noqa: SIM905  (as one reads them)
 
 
@@ -48,10 +49,22 @@ def known():
         repeats=3,
         seconds=6.0,
         throughput_rps=Interval(value=1000.125, low=None, high=None),
+        goodput_rps=Interval(800.0, 790.0, 810.0),
+        meets_slo=False,
         response=response,
         service=service,
+        lateness=Latency(count=900, mean_ms=0.1, max_ms=1.0, quantiles=(Quantile(p=0.99, value_ms=0.25),)),
         counts=Counts(
-            scheduled=1010, not_sent=10, sent=1000, ok=900, wrong=1, error=2, timeout=3, rejected=4, aborted=90
+            scheduled=1010,
+            not_sent=10,
+            sent=1000,
+            ok=900,
+            wrong=1,
+            error=2,
+            timeout=3,
+            rejected=4,
+            aborted=83,
+            unknown=7,
         ),
         mean_batch=None,
         accuracy=Accuracy(value=0.875, low=0.8, high=0.9375, payloads=360, answers=900),
@@ -107,7 +120,8 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "error": "2",
         "timeout": "3",
         "rejected": "4",
-        "aborted": "90",
+        "aborted": "83",
+        "unknown": "7",
         "not_sent": "10",
         "failed": "110",
         "mean_batch": "",
@@ -129,7 +143,23 @@ def test_every_value_stands_in_its_column_and_what_is_absent_is_empty(known):
         "core_ms_per_unit": "0.5",
         "energy_j_per_unit": "",
         "price_per_million": "2.5",
+        "late_p99_ms": "0.25",
+        "goodput_rps": "800",
+        "goodput_rps_lo": "790",
+        "goodput_rps_hi": "810",
+        "meets_slo": "missed",
     }
+    failures = ("wrong", "error", "timeout", "rejected", "aborted", "unknown", "not_sent")
+    assert sum(int(line[name]) for name in failures) == int(line["failed"])
+
+
+@pytest.mark.parametrize(
+    ("goodput", "meets", "text"),
+    [(Interval(800.0), True, "met"), (Interval(800.0), None, "undecided"), (None, None, "")],
+)
+def test_an_objective_is_met_missed_or_undecided_where_there_is_one(known, goodput, meets, text):
+    point = msgspec.structs.replace(known, goodput_rps=goodput, meets_slo=meets)
+    assert lines_of(points_csv([point], example.sweep().plan))[0]["meets_slo"] == text
 
 
 def test_a_swept_engine_has_one_column_and_a_fixed_one_fills_it(known):

@@ -206,8 +206,7 @@ def _add_headers_of_recipe(plan: Plan) -> None:
     Where two targets are compared there are none: one would get the secrets of the other.
     """
     spec = find_target(plan.target)
-    targets = {variant.target for variant in plan.pairing.variants} if plan.pairing else {plan.target}
-    if isinstance(spec, RecipeTarget) and targets == {plan.target}:
+    if isinstance(spec, RecipeTarget) and plan.targets == (plan.target,):
         recipe = spec.recipe
         add_headers(recipe.request.lines, f"{recipe.path}: header", recipe.folder)
 

@@ -17,6 +17,7 @@ from harness.judge.conclusions.grid_recommendation import (
     DISTURBED,
     at_level,
     not_started,
+    point_name,
     spoiled_by,
     stream_sentences,
     why_all_invalid,
@@ -129,7 +130,7 @@ def _not_yet(decision: Decision, best: PointMetrics, cause: Finding | None) -> I
         yield f"Not decided, and more of the same would not decide it: {cause.text} {cause.remedy}"
     rate = f" with {rate_text(decision.figure, best.rate_unit)}" if decision.figure else ""
     yield (
-        f"{capital(_name(best.setting))} {at_level(best)} is ahead{rate}; it is within 2\u202f% of the best with "
+        f"{capital(point_name(best))} is ahead{rate}; it is within 2\u202f% of the best with "
         f"{certainty_text(decision.certainty)} certainty."
     )
 

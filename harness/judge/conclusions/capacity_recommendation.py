@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point
 from harness.judge.conclusions.caveats import caveats
 from harness.judge.conclusions.grid_recommendation import why_all_invalid, why_none_meets
-from harness.judge.number_text import figure, percent, rounded_duration
+from harness.judge.number_text import figure, listed, percent, rounded_duration
 from harness.judge.numbers.limit_counts import FAILED
 from harness.judge.phrases import range_text, ratio_text
 from harness.judge.run_result import Recommendation
@@ -47,11 +47,14 @@ def recommend_capacity(plan: Plan, points: Sequence[PointMetrics]) -> Recommenda
     best, first = max(known, key=_sustained_rps), found[0]
     against = _ratio(best, first) if best is not first else None
     point = _nearest(best, points)
+    tied = [each for each in known if each is not best and not _surely_less(each, best)]
+    others = _other_settings(tied, [each for each in found if each not in known])
     return Recommendation(
-        sentence=" ".join(_sentences(plan, best, first, against, point)),
+        sentence=" ".join([*_sentences(plan, best, first, against, point), *others]),
         best_point=point.point,
         baseline_point=_nearest(first, points).point if against else None,
         speedup=against,
+        tied_points=tuple(_nearest(each, points).point for each in tied),
         more_seconds=best.more_seconds,
     )
 
@@ -82,6 +85,24 @@ def _ratio(best: Capacity, first: Capacity) -> Interval | None:
         return None
     reach = math.hypot(*(math.log1p(rate.half_width) for rate in rates if rate))
     return ratio_within(rates[1].value / rates[0].value, reach)
+
+
+def _surely_less(other: Capacity, best: Capacity) -> bool:
+    """Whether a setting surely sustains less than the best."""
+    ratio = _ratio(best, other)
+    if ratio is not None and ratio.low is not None:
+        return ratio.low > 1.0
+    least_rps = best.rate_rps.ends[0] if best.rate_rps else _sustained_rps(best)
+    return other.rate_rps is not None and other.rate_rps.ends[1] < least_rps
+
+
+def _other_settings(tied: Sequence[Capacity], unknown: Sequence[Capacity]) -> Iterator[str]:
+    """The settings that may do as well as the best, and those that are not known to keep the limit."""
+    if tied:
+        yield f"{listed([setting_text(each.setting) for each in tied])} cannot be distinguished from it here."
+    for each in unknown:
+        missed = f", and surely misses it at {figure(each.missed_rps, 3)} req/s" if each.missed_rps else ""
+        yield f"{setting_text(each.setting)} is not known to keep the limit at any rate{missed}."
 
 
 def _sentences(

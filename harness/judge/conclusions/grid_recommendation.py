@@ -12,7 +12,7 @@ from harness.judge.checks.records import INTERRUPTED, NOT_STARTED
 from harness.judge.conclusions.caveats import caveats, outages
 from harness.judge.findings import Verdict
 from harness.judge.number_text import figure, first_sentence, listed, milliseconds, rounded_duration
-from harness.judge.phrases import capital, rate_text, ratio_text, users_text
+from harness.judge.phrases import capital, level_words, rate_text, ratio_text, users_text
 from harness.judge.run_result import Recommendation
 from harness.judge.significance import compare_rates
 from harness.judge.slo_check import missed_by, trusted
@@ -162,8 +162,14 @@ def _name(point: PointMetrics) -> str:
     return setting_text(point.setting) or "the target"
 
 
+def point_name(point: PointMetrics) -> str:
+    """`batch_size=4 at 32 users`, or `the target at 480 req/s` in an open loop."""
+    level = level_words(point.concurrency, point.rate_target_rps, "")
+    return f"{_name(point)} at {level}" if level else _name(point)
+
+
 def at_level(point: PointMetrics) -> str:
-    """`at 32 users`, or `of 480 requested` in an open loop."""
+    """What follows a rate: `at 32 users`, or `of 480 requested` in an open loop."""
     if point.concurrency is not None:
         return f"at {users_text(point.concurrency)}"
     return f"of {figure(point.rate_target_rps, 3)} requested" if point.rate_target_rps is not None else ""
@@ -259,9 +265,8 @@ def why_none_meets(usable: Sequence[PointMetrics], slo: Slo | None) -> str:
     text = f"No setting meets {slo} at any load that was tried"
     if _tail_ms(nearest) == math.inf:
         return f"{text}."
-    where = f"{_name(nearest)} {at_level(nearest)}".strip()
     broken = missed_by(nearest, slo) if slo else ""
-    lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {where}{broken and f' ({broken})'}"
+    lowest = f"the lowest p99 is {milliseconds(_tail_ms(nearest))}, of {point_name(nearest)}{broken and f' ({broken})'}"
     return " ".join([f"{text}; {lowest}.", *caveats(nearest)])
 
 
@@ -278,7 +283,7 @@ def _cannot_be_said(points: Sequence[PointMetrics]) -> str:
     if more_s is None:
         return "cannot be said, and a longer measurement would hardly decide it"
     quickest = min(points, key=lambda point: point.slo_more_seconds or math.inf)
-    where = f" of {_name(quickest)} {at_level(quickest)}".rstrip() if len(points) > 1 else ""
+    where = f" of {point_name(quickest)}" if len(points) > 1 else ""
     return f"cannot be said yet; about {rounded_duration(more_s)} more{where} would do"
 
 

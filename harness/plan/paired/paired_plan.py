@@ -46,8 +46,9 @@ def paired_plan(before: Plan, after: Plan, *, margin: float, budget_s: float) ->
         for level, load in enumerate(loads)
         for side, variant in enumerate(variants)
     ]
+    shared = {name: value for name, value in before.fixed.items() if name not in pairing.differing}
     plan = msgspec.structs.replace(
-        before, name="compare", points=tuple(points), trials=(), fixed={}, repeats=1, pairing=pairing
+        before, name="compare", points=tuple(points), trials=(), fixed=shared, repeats=1, pairing=pairing
     )
     if (least_s := LEAST_BLOCKS * block_seconds(plan)) > budget_s:
         raise UserError(

@@ -34,6 +34,12 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
         """The targets of the variants, each once."""
         return tuple(dict.fromkeys(variant.target for variant in self.variants))
 
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """Names of the knobs that the variants do not share."""
+        first, second = (variant.setting for variant in self.variants)
+        return tuple(name for name in {**first, **second} if first.get(name) != second.get(name))
+
     def variant(self, name: str) -> Variant:
         """The variant with that name."""
         return next(each for each in self.variants if each.name == name)

@@ -135,7 +135,7 @@ def test_the_terminal_shows_table_verdict_and_answer():
 
 def test_a_plan_in_words_names_every_fit():
     text = plan_text(plan_of("learning_rate", "dropout=0.2", seeds=2))
-    assert "3 points x 2 seeds = 6 fits of 24 epochs" in text
+    assert "3 points x 2 seeds = 6 fits, 24 epochs in all" in text
     assert "set: dropout=0.2" in text
     assert len(re.findall(r"seed=[12]$", text, re.MULTILINE)) == 6
 

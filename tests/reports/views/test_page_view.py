@@ -6,17 +6,25 @@ import msgspec
 import pytest
 
 from harness.judge.findings import Verdict
-from harness.judge.metrics import Timeline, TimeSplit, Usage
+from harness.judge.interval import Interval
+from harness.judge.metrics import Counts, StreamMetrics, Timeline, TimeSplit, Usage
+from harness.judge.run_summary import run_verdict
 from harness.plan.arrivals import Closed
-from reports.charts.gallery import MARKS, colours
+from harness.plan.load_settings import LoadSettings
+from harness.plan.plan import TuneSpace
+from harness.plan.slo import Slo, parse_slo
+from reports.charts.gallery import MARKS, colours, limits_of
 from reports.charts.xy import MARKERS
 from reports.views.curves import MAX_LINES, curves, hollow
 from reports.views.findings import finding_groups
 from reports.views.page_view import page
 from reports.views.timeline import HEIGHT, WIDTH, timelines
-from reports.views.usage import gpu_words, split_rows, usage_table
+from reports.views.usage import gpu_words, split_rows, split_sources, usage_table
 
 replace = msgspec.structs.replace
+BY_STATUS = LoadSettings(measure_s=2.0, expect="status=200", check="sample")
+OF_BEST = "the run\u2019s verdict is that of the recommended point"
+LEFT_OUT = "the run is DEGRADED, since INVALID points were left out"
 
 
 def test_the_headline_is_the_recommended_point_with_service_beside_response():
@@ -27,6 +35,28 @@ def test_the_headline_is_the_recommended_point_with_service_beside_response():
     assert figures["Over the baseline"].value == "6.2\u00d7"
     assert figures["p99 response"].value == f"{best.response.at(0.99).value_ms:.1f}"
     assert figures["p99 response"].notes[1] == f"service {best.service.at(0.99).value_ms:.3g}\u202fms"
+
+
+@pytest.mark.parametrize(
+    ("objective", "name", "unit"),
+    [
+        ("goodput", "Throughput", "req/s"),
+        ("tokens_per_s", "Throughput", "tokens/s"),
+        ("cost", "Throughput per core", "responses per core second"),
+    ],
+)
+def test_the_first_card_of_a_search_has_the_unit_of_its_objective(objective, name, unit):
+    report = example.sweep(tune=TuneSpace(values={}, levels=(), objective=objective))
+    latency = report.result.points[15].response
+    stream = StreamMetrics(
+        ttft=latency, itl=latency, tpot=latency, tokens_per_s=Interval(400.0), prompt_tokens=None, output_tokens=None,
+        in_flight=None,
+    )  # fmt: skip
+    points = tuple(replace(point, stream=stream) for point in report.result.points)
+    found = replace(report.result.recommendation, rate_rps=Interval(6.0, 5.9, 6.1))
+    result = replace(report.result, points=points, recommendation=found)
+    first = page(dataclasses.replace(report, result=result)).headline[0]
+    assert (first.name, first.value, first.unit) == (name, "6", unit)
 
 
 def test_the_table_has_a_row_per_point_and_says_what_a_percentile_needs():
@@ -52,6 +82,30 @@ def test_trials_within_a_budget_are_counted_as_they_were_made():
     assert plan.seconds == 2.0
     assert facts["Each trial"].endswith("then 2\u202fs to 4\u202fs measured")
     assert "in shuffled blocks" in dict(page(report).method)["Repeats"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "tolerance", "checked", "said"),
+    [
+        ({}, (1e-3, 1e-6), 80, "80 % against MODEL within 0.001 relative + 1e-06 absolute (--check all); 10 wrong"),
+        ({"payloads": "x"}, (0.0, 0.0), 80, "80 % against the responses of --bank EXACT (--check all); 10 wrong"),
+        ({"load": BY_STATUS}, None, 80, "80 % by --expect (--check sample); 10 wrong"),
+        ({"load": BY_STATUS}, (0.0, 0.0), 80, "80 % by --expect and against MODEL EXACT (--check sample); 10 wrong"),
+        ({"own_requests": True}, None, 80, "80 % by the tasks themselves; 10 wrong"),
+        ({}, None, 0, "none: no right response is known"),
+        ({"fixed": {"check": "off"}}, None, 0, "none (--check off)"),
+    ],
+)
+def test_what_decided_whether_responses_were_right_is_said(plan, tolerance, checked, said):
+    report = example.one_point()
+    (point,) = report.result.points
+    counts = Counts(scheduled=100, sent=100, ok=90, wrong=10, checked=checked)
+    point = replace(point, counts=counts, trials=(replace(point.trials[0], tolerance=tolerance),))
+    result = replace(report.result, points=(point,))
+    view = page(dataclasses.replace(report, plan=replace(report.plan, **plan), result=result))
+    for short, words in (("MODEL", "the model\u2019s own prediction"), ("EXACT", "within 0 relative + 0 absolute")):
+        said = said.replace(short, words)
+    assert dict(view.method)["Responses checked"].replace("\u202f", " ") == said
 
 
 def test_requests_are_conserved_or_it_is_said():
@@ -114,6 +168,15 @@ def test_more_lines_than_colours_leave_the_slow_ones_grey():
     assert names[fastest.point] in coloured
 
 
+def test_a_chart_has_the_limits_that_all_requests_together_are_held_to():
+    bounds, own = parse_slo("p99<50ms").bounds, parse_slo("p99<20ms").bounds
+    limits = [
+        limits_of(replace(example.sweep().plan, slo=slo))
+        for slo in (None, Slo(bounds=bounds), Slo(bounds=bounds, of_classes={"predict": own, "explain": bounds}))
+    ]
+    assert limits == [{}, {"p99": (50.0, "SLO: p99 \u2264 50 ms")}, {}]
+
+
 @pytest.mark.parametrize("report", [example.sweep(), example.grid(), example.one_load()])
 def test_colours_differ(report):
     found = colours(curves(report.result))
@@ -134,6 +197,19 @@ def test_the_parts_of_a_bar_fill_it():
         ("rest", 80.0, 20.0),
     ]
     assert row.parts == ("1", "2", "\u2013", "\u2013", "5", "\u2013", "2", *["\u2013"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"read_ms": 0.1, "client_ms": 0.2, "prefill_ms": 1.0, "decode_ms": 2.0}, "The server reports no part of it: "),
+        ({"compute_ms": 2.0, "source": "Server-Timing"}, "The server reports its parts with each response."),
+        ({"compute_ms": 2.0, "source": "Triton"}, "The server's parts are from Triton: "),
+    ],
+)
+def test_a_server_is_said_to_report_only_what_it_reports(parts, said):
+    split = TimeSplit(send_ms=0.1, rest_ms=1.0, **parts)
+    assert split_sources([replace(example.one_point().result.points[0], split=split)]).startswith(said)
 
 
 def test_a_column_that_nobody_has_is_left_out_and_an_absent_gpu_is_said():
@@ -175,9 +251,36 @@ def test_a_timeline_is_scaled_and_cut_where_bins_are_empty():
 
 def test_a_run_of_one_verdict_says_what_it_means():
     assert page(example.one_point()).verdict_words == "believe it; 1 point VALID"
-    mixed = page(example.sweep()).verdict_words
-    assert mixed == "12 points VALID, 4 DEGRADED; the run\u2019s verdict is that of the recommended point"
     assert page(example.nothing()).verdict == Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "best", "baseline", "run", "words"),
+    [
+        ("VVD", 0, None, "VALID", f"2 points VALID, 1 DEGRADED; {OF_BEST}"),
+        ("VVD", 0, 2, "DEGRADED", f"2 points VALID, 1 DEGRADED; {OF_BEST}, or of its baseline if that is worse"),
+        (
+            "VVD",
+            None,
+            None,
+            "DEGRADED",
+            "2 points VALID, 1 DEGRADED; the run\u2019s verdict is that of its worst point",
+        ),
+        ("VVI", 0, 1, "DEGRADED", f"2 points VALID, 1 INVALID; {LEFT_OUT}"),
+        ("VIV", None, None, "DEGRADED", f"2 points VALID, 1 INVALID; {LEFT_OUT}"),
+        ("DIV", 0, None, "DEGRADED", f"1 point VALID, 1 DEGRADED, 1 INVALID; {OF_BEST}"),
+    ],
+)
+def test_the_words_beside_the_verdict_are_true_of_how_it_is_found(verdicts, best, baseline, run, words):
+    meant = {"V": Verdict.VALID, "D": Verdict.DEGRADED, "I": Verdict.INVALID}
+    report = example.one_load()
+    points = tuple(
+        replace(point, verdict=meant[letter]) for point, letter in zip(report.result.points, verdicts, strict=False)
+    )
+    found = replace(report.result.recommendation, best_point=best, baseline_point=baseline)
+    verdict = run_verdict(found, points)
+    result = replace(report.result, points=points, recommendation=found, verdict=verdict)
+    assert (verdict, page(dataclasses.replace(report, result=result)).verdict_words) == (run, words)
 
 
 def test_users_are_singular_and_plural():

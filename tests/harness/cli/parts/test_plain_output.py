@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.process
-CODE = "from harness.cli.parts.plain_output import allow_plain_output as f; f(); print('p99 ≤ 50 ms ─ 1–2 → ✓')"
+CODE = "from harness.cli.parts.plain_output import allow_plain_output as f; f(); print('p99 ≤ 50 ms ─ 1–2 → ≈ 3 ✓ ✗ é')"
 
 
 def test_an_ascii_terminal_gets_ascii():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4]), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "p99 <= 50 ms - 1-2 -> ?\n"
+    assert done.stdout == "p99 <= 50 ms - 1-2 -> ~ 3 v x ?\n"
 
 
 LONG = """

@@ -171,6 +171,13 @@ def test_without_confirming_trials_it_cannot_be_said_yet():
     assert text.startswith("Not decided yet: about 30 seconds more would do. batch_size=4 at 8 users is ahead; it is")
 
 
+def test_in_an_open_loop_the_point_that_is_ahead_is_named_by_its_requested_rate():
+    plan, points = run_of(1000.0, 4000.0, 2000.0)
+    points = [msgspec.structs.replace(each, concurrency=None, rate_target_rps=5000.0) for each in points]
+    text = recommend_within_budget(plan, points, 5.0).sentence.replace("\u202f", " ")
+    assert ". batch_size=4 at 5 000 req/s is ahead; it is" in text
+
+
 def test_where_noise_spoiled_every_trial_the_order_stands_the_culprit_is_named_and_no_time_promised():
     said, text = found(1000.0, 4000.0, spoiled=(0, 1))
     assert (said.best_point, said.more_seconds) == (None, None)

@@ -6,7 +6,13 @@ import pytest
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial
 from harness.judge.capacity.capacities import bracketed, capacity_of
-from harness.judge.conclusions.capacity_recommendation import _beyond, _precision, _streams
+from harness.judge.conclusions.capacity_recommendation import (
+    _beyond,
+    _other_settings,
+    _precision,
+    _streams,
+    _surely_less,
+)
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
 from harness.judge.metrics import StreamMetrics
@@ -114,3 +120,37 @@ def test_noise_that_breaks_a_limit_is_no_rate_that_misses_it(kind):
     found = capacity_of(points, parse_slo("p99<50ms"), 2.0)
     assert found.kept_rps == 100.0
     assert (found.missed_rps, found.unknown_rps) == ((None, 110.0) if kind == "harmed" else (110.0, None))
+
+
+def capacity(batch_size, rate, kept=None, missed=None):
+    return Capacity(setting={"batch_size": batch_size}, rate_rps=rate, kept_rps=kept, missed_rps=missed, trials=9)
+
+
+@pytest.mark.parametrize(
+    ("other", "less"),
+    [
+        # Half widths of 5 and 10 %: log 1.05 and log 1.1 make a reach of 0.107 together, and log(100 / 90) is 0.105.
+        (Interval(90.0, 81.0, 99.0), False),
+        (Interval(89.0, 80.1, 97.9), True),  # log(100 / 89) is 0.117
+        (Interval(60.0, 50.0), False),  # it may be any rate above 50
+        (Interval(60.0, None, 70.0), True),
+        (None, False),
+    ],
+)
+def test_capacities_that_overlap_cannot_be_told_apart(other, less):
+    assert _surely_less(capacity(4, other, kept=50.0), capacity(1, Interval(100.0, 95.0, 105.0))) is less
+
+
+def test_a_best_that_misses_no_rate_is_apart_from_what_ends_below_the_rate_it_kept():
+    best = capacity(1, None, kept=80.0)
+    assert _surely_less(capacity(4, Interval(60.0, 55.0, 70.0)), best)
+    assert not _surely_less(capacity(4, Interval(75.0, 70.0, 81.0)), best)
+
+
+def test_no_setting_is_dropped_in_silence():
+    tied = [capacity(4, Interval(100.0)), capacity(8, Interval(101.0))]
+    said = " ".join(_other_settings(tied, [capacity(16, None, missed=20.0), capacity(64, None)]))
+    assert said == (
+        "batch_size=4 and batch_size=8 cannot be distinguished from it here. batch_size=16 is not known to keep the "
+        "limit at any rate, and surely misses it at 20 req/s. batch_size=64 is not known to keep the limit at any rate."
+    )

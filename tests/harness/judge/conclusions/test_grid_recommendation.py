@@ -274,6 +274,15 @@ def test_a_limit_that_lower_rates_miss_is_said_with_both_ends():
     assert "A lower rate, 2 800 req/s, misses the objective: there batches may wait to fill." in text
 
 
+def test_in_an_open_loop_a_point_is_named_by_its_requested_rate():
+    missed = [at_rate(100.0, number=0, meets=False), at_rate(200.0, number=1, meets=False)]
+    assert sentence(missed, SLO).endswith("the lowest p99 is 30 ms, of batch_size=1 at 100 req/s.")
+    unknown = [
+        msgspec.structs.replace(at_rate(100.0 * (n + 1), number=n, meets=None), slo_more_seconds=20.0) for n in (0, 1)
+    ]
+    assert sentence(unknown, SLO).endswith("about 20 seconds more of batch_size=1 at 100 req/s would do.")
+
+
 def test_more_time_is_said_where_samples_are_too_few_or_the_run_was_interrupted():
     slo = parse_slo("p99<50ms")
     rows = rows_of(START + np.arange(600) * 10 * MS, np.where(np.arange(600) % 60 == 30, 45, 10) * MS)

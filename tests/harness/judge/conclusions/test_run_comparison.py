@@ -99,6 +99,9 @@ def test_points_are_matched_by_knobs_and_load_and_not_by_number():
     comparison = compare_runs(before, after)
     assert [each.before.throughput_rps.value for each in comparison.points] == [2000]
     assert (comparison.only_before, comparison.only_after) == (1, 1)
+    assert "1 point is in BEFORE only\n1 point is in AFTER only" in comparison_text(comparison)
+    more = compare_runs(run_of(point(1000, 10), point(2000, 10, 1, 4), point(3000, 10, 2, 8)), run_of(point(1000, 10)))
+    assert "2 points are in BEFORE only" in comparison_text(more)
 
 
 def test_a_knob_that_was_fixed_counts_as_one_that_was_swept():

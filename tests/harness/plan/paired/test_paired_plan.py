@@ -38,6 +38,16 @@ def test_every_level_has_both_variants_and_each_is_served_with_its_own_knobs():
     assert plan.pairing.texts() == ("A (batch_size=4, check=all)", "B (batch_size=16)")
 
 
+def test_what_the_variants_share_is_fixed_and_the_rest_varies():
+    plan = pair(plan_of(batch_size=4, replicas=2), plan_of(batch_size=16, replicas=2, check="all"))
+    assert plan.fixed == {"replicas": 2}
+    assert plan.varied == ("variant", "batch_size", "check")
+    assert [plan.setting_of(point) for point in plan.points[:2]] == [
+        {"variant": "A", "batch_size": 4, "replicas": 2},
+        {"variant": "B", "batch_size": 16, "replicas": 2, "check": "all"},
+    ]
+
+
 def test_two_targets():
     plan = pair(plan_of(URLS[0]), plan_of(URLS[1]))
     assert plan.pairing.targets == URLS
