@@ -60,11 +60,6 @@ class ItemResponse(OutputStream):
         """Number of results; ABSENT until they have arrived."""
         return self._results
 
-    @property
-    def output_tokens(self) -> int:
-        """ABSENT: nothing is generated."""
-        return ABSENT
-
     def document(self, body: bytes, now_ns: int) -> None:
         """Read the whole body, which arrived at `now_ns`. Raises StreamError."""
         require_document(body)
