@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import UserError
 from harness.plan.option_text import parse_seconds
 from harness.plan.request_lengths import MOST
-from harness.wire.language.generation_options import GenerationOptions
+from harness.wire.language.generation_options import GenerationOptions, TakenFields
 from harness.wire.language.prompts.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     tool_pause_ms: Length | None = None  # between a response and the next turn of its conversation
     counts_tokens: bool = False  # a request class has prompts of so many tokens
+    taken_by_class: dict[str, TakenFields] = {}  # of request classes by name, where requests differ from the load's own
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     made_words: int = MADE_WORDS  # of a first message, where the user gives neither prompts nor sizes
     system: bool = False  # the server takes a system message, with which prompts of ours then begin

@@ -79,7 +79,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
     classes = _classes(plan, [{**fixed, **point.setting} for point in points], scenario)
-    plan = _chatting(plan, classes.values())
+    plan = _chatting(plan, classes)
     seconds = _seconds(plan, loads)
     repeats = _repeats(draft, seconds)
     groups = _restart_groups(points, knobs)
@@ -184,18 +184,17 @@ def _classes(plan: Plan, settings: Iterable[Setting], scenario: Scenario) -> dic
     return {name: scenario.classes[name] for names in weights for name in names}
 
 
-def _chatting(plan: Plan, classes: Iterable[RequestClass]) -> Plan:
-    """The plan with what must be known of its classes before the load: models, and whether prompts have exact lengths.
+def _chatting(plan: Plan, classes: Mapping[str, RequestClass]) -> Plan:
+    """The plan with its classes that chat, for which the server is asked, and whether prompts have exact lengths.
 
     Raises UserError.
     """
-    chosen = [each for each in classes if each.verb == CHAT]
+    chosen = {name: each for name, each in classes.items() if each.verb == CHAT}
     if not chosen:
         return plan
-    counts = any(chat_of_class(each, plan.load.chat).needs_vocabulary for each in chosen)
+    counts = any(chat_of_class(each, plan.load.chat).needs_vocabulary for each in chosen.values())
     chat = msgspec.structs.replace(plan.load.chat, counts_tokens=counts and not plan.load.chat.needs_vocabulary)
-    models = tuple(dict.fromkeys(each.model for each in chosen if each.model))
-    return msgspec.structs.replace(plan, load=msgspec.structs.replace(plan.load, chat=chat), class_models=models)
+    return msgspec.structs.replace(plan, load=msgspec.structs.replace(plan.load, chat=chat), chat_classes=chosen)
 
 
 def _with_classes(slo: Slo | None, classes: Mapping[str, RequestClass]) -> Slo | None:
