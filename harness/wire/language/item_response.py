@@ -19,7 +19,7 @@ class ItemCodec(TextCodec):
 
     converses = False
     length_field = ""
-    adaptable = ("encoding_format",)
+    adaptable = ()
 
     def _common(self) -> dict[str, object]:
         return {}
