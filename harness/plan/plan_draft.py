@@ -135,7 +135,7 @@ def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: Knob
     values = {**scenario.explain_method(target_knobs, values), **values}
     for name, value in file_setting(draft.spec, target_knobs).items():
         values.setdefault(name, (value,))
-    _check_protocols(draft, values)
+    _check_protocols(draft, scenario, values)
     return values
 
 
@@ -285,8 +285,8 @@ def with_load_knobs(knobs: KnobSet) -> KnobSet:
     return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
 
 
-def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None:
-    """Raise UserError where the target does not speak a protocol of the load."""
+def _check_protocols(draft: Draft, scenario: Scenario, values: dict[str, tuple[Value, ...]]) -> None:
+    """Raise UserError where the target does not speak a protocol of the load, or it does not carry the scenario."""
     spec = draft.spec
     protocols = values.get(PROTOCOL, (draft.plan.load.protocol,))
     if protocols == (AUTO,):
@@ -296,6 +296,10 @@ def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None
     for protocol in protocols:
         if not spec.speaks(str(protocol)):
             raise UserError(f"protocol: {spec.name} does not speak {protocol}; leave it out, or take --target batched")
+        if chats(str(protocol)) and not scenario.chats and not scenario.own_requests:
+            raise UserError(f"protocol: {protocol} carries conversations; add --scenario agent")
+        if scenario.chats and not chats(str(protocol)):
+            raise UserError(f"protocol: {protocol} carries no conversations, as the scenario has them; leave it out")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

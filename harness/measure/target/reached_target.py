@@ -80,7 +80,9 @@ class UrlSession:
         self.cards: dict[str, ModelCard] = {}
         self._url, self._others = target.url, target.others
         self._spoken = {name: settle_protocol(name, target.url, plan.model) for name in protocols_of(plan)}
-        if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
+        if plan.chat_classes and not all(map(chats, self._spoken.values())):
+            raise UserError(f"--target {target.url}: no language model's API is found there; say which with --protocol")
+        if not plan.chat_classes and any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
         if target.others and not any(map(chats, self._spoken.values())):
             raise UserError(f"--target {target.name}: conversations alone go to several servers; give one URL")

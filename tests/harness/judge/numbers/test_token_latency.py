@@ -231,6 +231,15 @@ def test_streams_that_were_read_and_counted_need_no_expected_text():
     assert verdict(usage_tokens=4, asked_tokens=40) == "DEGRADED"
 
 
+@pytest.mark.parametrize(("outcome", "kind"), [(Outcome.OK, "unchecked"), (Outcome.WRONG, "wrong_answers")])
+def test_what_is_expected_of_a_language_model_is_given_with_its_prompts(outcome, kind):
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5], [5]], checked=0, outcome=outcome)
+    findings = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).findings
+    remedy = next(found.remedy for found in findings if found.kind == kind)
+    assert "--prompts" in remedy
+    assert "--expect" not in remedy
+
+
 def test_results_have_rates_and_no_first_token():
     rows, tokens = streams(
         due_ms=[0, 100], first_ms=[10, 10], gaps_ms=[[], []], first_token_ns=-1, output_tokens=-1, result_count=3,
