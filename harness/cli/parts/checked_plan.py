@@ -100,9 +100,16 @@ def _refuse_what_conversations_do_not_take(draft: Draft, scenario: Scenario) -> 
 
 
 def _refuse_what_cannot_talk(draft: Draft, scenario: Scenario) -> None:
-    """Raise UserError where a scenario that chats has a target that does not, or the other way round."""
+    """Raise UserError where a scenario that chats has a target that does not, or the other way round.
+
+    Only conversations go to several servers.
+    """
     scenario_chats, target = scenario.chats, draft.plan.target
-    if isinstance(draft.spec, UrlTarget) or scenario_chats == chats(draft.spec.protocol):
+    if isinstance(draft.spec, UrlTarget):
+        if draft.spec.others and not scenario_chats:
+            raise UserError(f"--target {target}: conversations alone go to several servers; give one URL")
+        return
+    if scenario_chats == chats(draft.spec.protocol):
         return
     if scenario_chats:
         raise UserError(f"--target {target}: it does not chat; leave --target out, or choose another --scenario")

@@ -84,8 +84,6 @@ class UrlSession:
             raise UserError(f"--target {target.url}: no language model's API is found there; say which with --protocol")
         if not plan.chat_classes and any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
-        if target.others and not any(map(chats, self._spoken.values())):
-            raise UserError(f"--target {target.name}: conversations alone go to several servers; give one URL")
         self._payloads = ExternalPayloads(plan)
         self._first = FirstRequests(plan)
         for protocol in self._spoken.values():

@@ -48,6 +48,11 @@ def run(monkeypatch, capsys):
         ((*URL, "--output-tokens", "9"), "--output-tokens: it is for conversations; leave it out (--scenario agent"),
         ((*URL, "--protocol", "openai"), "protocol: openai carries conversations; add --scenario agent"),
         (("sweep", "protocol=http-json,openai", *URL[1:]), "protocol: openai carries conversations; add --scenario"),
+        (("run", "--target", "http://a:1,http://b:2"), "--target http://a:1,http://b:2: conversations alone go to"),
+        (
+            ("run", "--scenario", "plain_locust", "--target", "http://a:1,http://b:2"),
+            "--target http://a:1,http://b:2: conversations alone go to several servers; give one URL",
+        ),
         (("run", "--scenario", "scenarios/none.py"), "no such file"),
         (("report", "results/none"), "no run.json there"),
         (("sweep", "--resume", "results/none"), "no run.json there"),
