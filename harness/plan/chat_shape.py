@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MS_PER_S = 1e3
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 MADE_WORDS = 384  # the few tokens that begin the templates of most models are then less than 1 % of a prompt
+MOST_SIGMA = 10.0  # of the logarithm of a length: at 10, two in three lie within a factor of 22 000
 _LOGNORMAL = re.compile(r"lognormal:(\d+),(\d+(?:\.\d+)?)")
 
 
@@ -114,6 +115,7 @@ def parse_length(text: str, flag: str) -> Length:
         if 1 <= low <= high <= MOST:
             return Length(low=low, high=high)
     match = _LOGNORMAL.fullmatch(text.strip())
-    if match is not None and 1 <= int(match[1]) <= MOST:
-        return Length(low=int(match[1]), high=MOST, sigma=float(match[2]))
+    if match is not None and 1 <= int(match[1]) <= MOST and float(match[2]) <= MOST_SIGMA:
+        median, sigma = int(match[1]), float(match[2])
+        return Length(low=median, high=MOST if sigma else median, sigma=sigma)
     raise UserError(f"{flag} {text}: write for example 64, 8-64 or lognormal:64,0.5 (median, sigma)")
