@@ -62,7 +62,8 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     tool_pause_ms: Length | None = None  # between a response and the next turn of its conversation
     counts_tokens: bool = False  # a request class has prompts of so many tokens
-    taken_by_class: dict[str, TakenFields] = {}  # of request classes by name, where requests differ from the load's own
+    # Of request classes by name, where their requests differ from those of the load.
+    taken_by_class: dict[str, TakenFields] = msgspec.field(default_factory=dict)
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     made_words: int = MADE_WORDS  # of a first message, where the user gives neither prompts nor sizes
     system: bool = False  # the server takes a system message, with which prompts of ours then begin

@@ -16,7 +16,7 @@ from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
-from harness.plan.request_mix import RequestClass  # noqa: TC001  (msgspec reads it)
+from harness.plan.request_mix import RequestClass
 from harness.plan.slo import KeptBound, Slo
 from harness.wire.own.own_request import OwnRequest
 

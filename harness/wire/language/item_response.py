@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.wire.language.output_stream import ABSENT, OutputStream, StreamError, require_document
 from harness.wire.language.text_codec import DOCUMENT, TextCodec
@@ -19,7 +19,7 @@ class ItemCodec(TextCodec):
 
     converses = False
     length_field = ""
-    adaptable = ()
+    adaptable: ClassVar[tuple[str, ...]] = ()
 
     def _common(self) -> dict[str, object]:
         return {}

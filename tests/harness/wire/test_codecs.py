@@ -375,5 +375,5 @@ def test_a_grpc_output_of_texts_holds_one_that_is_not_empty(output, more, is_ans
     output = {"name": "y", "datatype": "BYTES", "shape": [1], **output}
     body = message("ModelInferResponse")(outputs=[output], **more).SerializeToString()
     codec = make_codec("grpc", parse_url("grpc://127.0.0.1:1"), META)
-    with contextlib.nullcontext() if is_answer else pytest.raises(WireError, match="every text .* is empty"):
+    with contextlib.nullcontext() if is_answer else pytest.raises(WireError, match=r"every text .* is empty"):
         codec.require_answer(body)

@@ -272,9 +272,7 @@ def test_a_loop_that_lags_by_a_part_of_the_gaps_is_found_though_responses_are_lo
 
 def documents(**columns):
     """Three whole documents in a second, without a first token."""
-    return streams(
-        due_ms=[0, 100, 200], first_ms=[10, 10, 10], gaps_ms=[[], [], []], first_token_ns=-1, **columns
-    )
+    return streams(due_ms=[0, 100, 200], first_ms=[10, 10, 10], gaps_ms=[[], [], []], first_token_ns=-1, **columns)
 
 
 def test_documents_have_the_tokens_that_the_server_counts():

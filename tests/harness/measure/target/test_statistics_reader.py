@@ -68,6 +68,7 @@ def test_a_service_of_ones_own_is_asked_for_metrics_and_nothing_else():
 def test_a_grpc_service_of_ones_own_is_asked_for_none():
     assert find_statistics_reader("grpc://127.0.0.1:1", "m", own_paths=True) is None
 
+
 @pytest.mark.process
 def test_what_listens_elsewhere_than_the_server_gets_no_credentials(monkeypatch):
     monkeypatch.setenv(TOKEN, "s3cret")
@@ -84,4 +85,3 @@ def test_what_listens_elsewhere_than_the_server_gets_no_credentials(monkeypatch)
             assert find_statistics_reader(f"{url}/v1", "m", metrics_url).read() == {"vllm:num_preemptions": 3.0}
     # each is asked twice: to find the family, and to read it
     assert asked == [*[("/metrics", None, None)] * 2, *[("/metrics", "Bearer s3cret", "k3y")] * 2]
-
