@@ -136,6 +136,6 @@ def _of_kind(summaries: Sequence[TrialSummary], kind: str) -> list[Durations]:
     return [summary.durations[kind] for summary in summaries]
 
 
-def _goodput(measured: Sequence[TrialSummary], slo: Slo, noises: NoiseByKind) -> Interval:
+def _goodput(measured: Sequence[TrialSummary], slo: Slo, noises: NoiseByKind) -> Interval | None:
     good = [summary.good_rates_rps for summary in measured]
     return pooled_goodput(good, goodput_limit_ns(slo), _of_kind(measured, "response"), noises)

@@ -21,7 +21,7 @@ from harness.judge.numbers.class_metrics import (
     class_names,
     class_samples,
     counts_of,
-    kept_by_classes,
+    good_rates,
     server_samples,
 )
 from harness.judge.numbers.latency import NOTHING, pooled_latency
@@ -42,9 +42,9 @@ from harness.judge.numbers.time_split import (
     trial_steps,
 )
 from harness.judge.numbers.timeline import timeline
-from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
+from harness.judge.numbers.token_latency import pooled_streams, stream_sample
 from harness.judge.numbers.trial_rows import lost_requests, trial_rows
-from harness.judge.slo_check import allowed_failures, goodput_limit_ns
+from harness.judge.slo_check import allowed_failures
 from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.arrivals import Closed
 from harness.plan.slo import STREAM_KINDS
@@ -63,7 +63,6 @@ if TYPE_CHECKING:
     from harness.judge.stats.durations import Durations
     from harness.plan.plan import Plan, Trial
     from harness.plan.slo import Slo
-    from harness.record.rows import Mask
     from harness.record.run_dir import RunDir
     from harness.record.trial_data import TrialData
 
@@ -120,7 +119,6 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
     classes = class_samples(data, rows, slo)
     if slo and len(names) == 1:
         slo = slo.of_class(names[0])
-    within_slo = _within(data, rows, slo) if slo else None
     response, throughput_rps = pooled_latency([rows.response]), pooled_rate([rates_rps])
     means = means_of(data.statistics, rows.window) if data.statistics else None
     statistics = with_counted_waiting(data.statistics, rows.everything)
@@ -156,7 +154,7 @@ def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo |
         log_means=log_means(rates_rps, durations | streamed),
         durations=durations,
         rates_rps=rates_rps,
-        good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
+        good_rates_rps=good_rates(data, rows, slo),
         predictions=predicted,
         class_names=names,
         classes=classes,
@@ -170,10 +168,6 @@ def _backing_off(data: TrialData, rows: TrialRows, counts: Counts) -> float:
     if not isinstance(data.point.arrivals, Closed) or not counts.rejected + counts.error:
         return 0.0
     return users_backing_off(rows.everything, rows.window)
-
-
-def _within(data: TrialData, rows: TrialRows, slo: Slo) -> Mask | None:
-    return kept_by_classes(data, rows, slo) if slo.of_classes else rows_within_slo(data, rows, slo)
 
 
 def _limits(

@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import UserError
 from harness.plan.option_text import parse_seconds
 from harness.plan.request_lengths import MOST
-from harness.wire.language.generation_options import GenerationOptions
+from harness.wire.language.generation_options import GenerationOptions, TakenFields
 from harness.wire.language.prompts.vocabulary import Vocabulary  # noqa: TC001  (msgspec reads it)
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MS_PER_S = 1e3
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 MADE_WORDS = 384  # the few tokens that begin the templates of most models are then less than 1 % of a prompt
+MOST_SIGMA = 10.0  # of the logarithm of a length: at 10, two in three lie within a factor of 22 000
 _LOGNORMAL = re.compile(r"lognormal:(\d+),(\d+(?:\.\d+)?)")
 
 
@@ -61,6 +62,8 @@ class ChatShape(GenerationOptions, frozen=True, kw_only=True):
     hang_up: float = 0.0  # share of the responses whose user leaves in the middle of them
     tool_pause_ms: Length | None = None  # between a response and the next turn of its conversation
     counts_tokens: bool = False  # a request class has prompts of so many tokens
+    # Of request classes by name, where their requests differ from those of the load.
+    taken_by_class: dict[str, TakenFields] = msgspec.field(default_factory=dict)
     vocabulary: Vocabulary | None = None  # words of one token each, which the first requests find
     made_words: int = MADE_WORDS  # of a first message, where the user gives neither prompts nor sizes
     system: bool = False  # the server takes a system message, with which prompts of ours then begin
@@ -113,6 +116,7 @@ def parse_length(text: str, flag: str) -> Length:
         if 1 <= low <= high <= MOST:
             return Length(low=low, high=high)
     match = _LOGNORMAL.fullmatch(text.strip())
-    if match is not None and 1 <= int(match[1]) <= MOST:
-        return Length(low=int(match[1]), high=MOST, sigma=float(match[2]))
+    if match is not None and 1 <= int(match[1]) <= MOST and float(match[2]) <= MOST_SIGMA:
+        median, sigma = int(match[1]), float(match[2])
+        return Length(low=median, high=MOST if sigma else median, sigma=sigma)
     raise UserError(f"{flag} {text}: write for example 64, 8-64 or lognormal:64,0.5 (median, sigma)")

@@ -16,6 +16,7 @@ from harness.plan.load_knobs import CHAT_KNOBS, CHECK, MIX, PROTOCOL, SKEW
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import LoadSettings
 from harness.plan.paired.pairing import VARIANT, Pairing, Variant
+from harness.plan.request_mix import RequestClass
 from harness.plan.slo import KeptBound, Slo
 from harness.wire.own.own_request import OwnRequest
 
@@ -175,7 +176,7 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
     capacity_budget_s: float = 240.0  # for the rates of each setting
     isolate: bool = True  # pin target and load to separate cores
     rate_unit: str = "req/s"  # in which points are ranked: of a language model tokens/s, or results/s
-    class_models: tuple[str, ...] = ()  # of request classes to a language model: other models, or LoRA adapters
+    chat_classes: dict[str, RequestClass] = {}  # those to a language model, by name
     own_requests: bool = False  # users make their own requests: the server is asked nothing before the load
     locust_arguments: tuple[str, ...] = ()  # further arguments of Locust, such as --tags
     in_process: bool = False  # the model lives in the load process

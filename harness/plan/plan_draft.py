@@ -79,7 +79,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))
     )
     classes = _classes(plan, [{**fixed, **point.setting} for point in points], scenario)
-    plan = _chatting(plan, classes.values())
+    plan = _chatting(plan, classes)
     seconds = _seconds(plan, loads)
     repeats = _repeats(draft, seconds)
     groups = _restart_groups(points, knobs)
@@ -135,7 +135,7 @@ def _values(draft: Draft, scenario: Scenario, target_knobs: KnobSet, knobs: Knob
     values = {**scenario.explain_method(target_knobs, values), **values}
     for name, value in file_setting(draft.spec, target_knobs).items():
         values.setdefault(name, (value,))
-    _check_protocols(draft, values)
+    _check_protocols(draft, scenario, values)
     return values
 
 
@@ -184,18 +184,17 @@ def _classes(plan: Plan, settings: Iterable[Setting], scenario: Scenario) -> dic
     return {name: scenario.classes[name] for names in weights for name in names}
 
 
-def _chatting(plan: Plan, classes: Iterable[RequestClass]) -> Plan:
-    """The plan with what must be known of its classes before the load: models, and whether prompts have exact lengths.
+def _chatting(plan: Plan, classes: Mapping[str, RequestClass]) -> Plan:
+    """The plan with its classes that chat, for which the server is asked, and whether prompts have exact lengths.
 
     Raises UserError.
     """
-    chosen = [each for each in classes if each.verb == CHAT]
+    chosen = {name: each for name, each in classes.items() if each.verb == CHAT}
     if not chosen:
         return plan
-    counts = any(chat_of_class(each, plan.load.chat).needs_vocabulary for each in chosen)
+    counts = any(chat_of_class(each, plan.load.chat).needs_vocabulary for each in chosen.values())
     chat = msgspec.structs.replace(plan.load.chat, counts_tokens=counts and not plan.load.chat.needs_vocabulary)
-    models = tuple(dict.fromkeys(each.model for each in chosen if each.model))
-    return msgspec.structs.replace(plan, load=msgspec.structs.replace(plan.load, chat=chat), class_models=models)
+    return msgspec.structs.replace(plan, load=msgspec.structs.replace(plan.load, chat=chat), chat_classes=chosen)
 
 
 def _with_classes(slo: Slo | None, classes: Mapping[str, RequestClass]) -> Slo | None:
@@ -286,8 +285,8 @@ def with_load_knobs(knobs: KnobSet) -> KnobSet:
     return KnobSet(knobs.owner_name, (*knobs, *LOAD_KNOBS))
 
 
-def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None:
-    """Raise UserError where the target does not speak a protocol of the load."""
+def _check_protocols(draft: Draft, scenario: Scenario, values: dict[str, tuple[Value, ...]]) -> None:
+    """Raise UserError where the target does not speak a protocol of the load, or it does not carry the scenario."""
     spec = draft.spec
     protocols = values.get(PROTOCOL, (draft.plan.load.protocol,))
     if protocols == (AUTO,):
@@ -297,6 +296,10 @@ def _check_protocols(draft: Draft, values: dict[str, tuple[Value, ...]]) -> None
     for protocol in protocols:
         if not spec.speaks(str(protocol)):
             raise UserError(f"protocol: {spec.name} does not speak {protocol}; leave it out, or take --target batched")
+        if chats(str(protocol)) and not scenario.chats and not scenario.own_requests:
+            raise UserError(f"protocol: {protocol} carries conversations; add --scenario agent")
+        if scenario.chats and not chats(str(protocol)):
+            raise UserError(f"protocol: {protocol} carries no conversations, as the scenario has them; leave it out")
 
 
 def _restart_groups(points: Sequence[Point], knobs: KnobSet) -> list[int]:

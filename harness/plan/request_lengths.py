@@ -101,7 +101,8 @@ def _documents(text: TextIO, where: str) -> Iterator[RequestLengths]:
         try:
             document: Any = msgspec.json.decode(line)
             named = {str(name).lower(): value for name, value in document.items()}
-            prompt, output = (next(named[name] for name in names if name in named) for names in (_PROMPT, _OUTPUT))
+            values = (next(named[name] for name in names if name in named) for names in (_PROMPT, _OUTPUT))
+            prompt, output = map(_whole, values)
             blocks = tuple(map(int, named.get("hash_ids") or ()))
             found = _checked(prompt, output, f"{where}: line {number}", blocks)
         except (msgspec.DecodeError, AttributeError, StopIteration, RuntimeError, TypeError, ValueError) as error:
@@ -145,9 +146,9 @@ def _is_lengths(line: list[str]) -> bool:
         return False
 
 
-def _whole(word: str) -> int:
+def _whole(given: str | float) -> int:
     """A whole number, also one such as `10.0`. Raises ValueError."""
-    number = float(word)
+    number = float(given)
     if not number.is_integer():  # nor is an infinite number or NaN
-        raise ValueError(word)
+        raise ValueError(given)
     return int(number)

@@ -6,6 +6,7 @@ started by a recipe, or running already and given by its URL.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,6 +20,7 @@ from harness.wire.protocol import AUTO, DEFAULT, Transport
 
 MODEL_FILES = (".keras", ".onnx")
 GRPC_PORT = "grpc_port"  # the knob of a target that can also speak gRPC: its port, 0 for a free one
+_BETWEEN_URLS = re.compile(r",(?=[a-z]+://)")  # a comma may also stand in a query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -245,7 +247,8 @@ def project_targets() -> dict[str, ProjectTarget]:
 def find_target(text: str) -> TargetSpec:
     """The target that `--target` names: a URL, the TOML file of a recipe, or a name. Raises UserError."""
     if "://" in text:
-        first, *others = [url.rstrip("/") if urlsplit(url).path == "/" else url for url in text.split(",")]
+        urls = _BETWEEN_URLS.split(text)
+        first, *others = [url.rstrip("/") if urlsplit(url).path == "/" else url for url in urls]
         return UrlTarget(first, tuple(others))
     return find_named(text)
 

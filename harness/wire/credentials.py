@@ -168,8 +168,22 @@ def token_targets() -> tuple[str, ...]:
 
 def require_token_host(url: str, allowed: Iterable[str]) -> None:
     """Raise UserError where a secret would go to `url`, whose scheme, host and port none of `allowed` has."""
-    if (read_token() or own_headers() or PREFIX in url) and _origin(url) not in {_origin(each) for each in allowed}:
+    if (read_token() or own_headers() or PREFIX in url) and not is_of(url, allowed):
         raise UserError(f"{url}: this process was not started for that host, and sends its token to no other")
+
+
+def access_to(url: str, targets: Iterable[str]) -> Access:
+    """The credentials for `url`: neither token nor headers where none of `targets` has its scheme, host and port.
+
+    Raises UserError.
+    """
+    found = Access.find()
+    return found if is_of(url, targets) else Access(ca=found.ca)
+
+
+def is_of(url: str, targets: Iterable[str]) -> bool:
+    """Whether one of `targets` has the scheme, the host and the port of `url`."""
+    return _origin(url) in {_origin(each) for each in targets}
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

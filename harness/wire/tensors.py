@@ -81,6 +81,11 @@ def tensor_bytes(values: NDArray[Any], datatype: str) -> bytes:
     return (_bf16_bits(values) if datatype == BF16 else values).tobytes()
 
 
+def holds_text(raw: bytes) -> bool:
+    """Whether one of the texts in the bytes of a tensor is not empty: then its length is not zero."""
+    return bool(raw.strip(b"\0"))
+
+
 def numbers_of(raw: bytes, datatype: str) -> NDArray[np.float64]:
     """The numbers (n,) in the bytes of a tensor, as `comparable`. Raises KeyError for a datatype that is no number."""
     if datatype == BF16:

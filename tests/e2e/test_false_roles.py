@@ -142,6 +142,7 @@ def attacks(tmp_path_factory, thief):
         "no secret": (None, {}),
         "another secret": (OTHER, {}),
         "another host": (SECRET, {}),
+        "another server": (SECRET, {"target": thief.url, "other_servers": ["http://127.0.0.1:9"]}),
         "files": (SECRET, {"target": thief.url}),
         "orders": (SECRET, {"measure_s": "soon"}),
     }
@@ -160,8 +161,9 @@ def test_a_master_without_the_secret_hears_nothing_of_a_worker(attacks, thief, n
     assert thief.seen == []
 
 
-def test_a_master_with_the_secret_gets_no_token_and_no_file_of_the_worker(attacks, thief):
-    folder, heard, printed = attacks["another host"]
+@pytest.mark.parametrize("name", ["another host", "another server"])
+def test_a_master_with_the_secret_gets_no_token_and_no_file_of_the_worker(attacks, thief, name):
+    folder, heard, printed = attacks[name]
     assert "client_ready" in heard
     assert "was not started for that host" in printed, printed
     assert thief.seen == []

@@ -131,7 +131,7 @@ def read_statistics(rng: Random) -> None:
     names = sorted(family.samples())
     lines = [f'# TYPE {name} counter\n{name}{{model_name="m"}} {rng.randrange(10**6)}\n' for name in names]
     body = document(rng) if family is TRITON_STATISTICS else damaged(rng, "".join(lines).encode())
-    counters = StatisticsReader("http://127.0.0.1:1/metrics", family, "m").counters_in(body)
+    counters = StatisticsReader(parse_url("http://127.0.0.1:1/metrics"), family, "m").counters_in(body)
     assert counters is None or all(np.isfinite(value) for value in counters.values())
 
 

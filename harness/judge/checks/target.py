@@ -50,6 +50,8 @@ def wrong_answers(case: TrialCase) -> Finding | None:
         verdict = grade(counts.wrong / counts.sent, 0.0, ERRORS_INVALID)
         return finding(WRONG_ANSWERS, verdict, text, remedy, wrong=counts.wrong)
     own = "--expect" if reasons else "--model, --reference, --bank, or its precision knob"
+    if case.metrics.stream is not None:
+        own = "--model, or what --prompts expects"
     remedy = f"The speed of wrong responses means nothing: correct the server (or {own}) first{some}."
     return finding(WRONG_ANSWERS, Verdict.INVALID, text, remedy, wrong=counts.wrong)
 
@@ -136,6 +138,8 @@ def unchecked(case: TrialCase) -> Finding | None:
     if counts.checked == 0:
         text = "No response was compared with the expected one: fast nonsense would look as good."
         remedy = "Say what a good response is with --expect, give expected ones with --bank, or say --check off."
+        if case.metrics.stream is not None:
+            remedy = "Give what is expected of prompts with --prompts FILE.json, or say --check off."
         return finding(UNCHECKED, Verdict.DEGRADED, text, remedy, share=0.0)
     if share < FEW_CHECKED:
         text = f"Only {percent(share)} of the responses were compared in full."

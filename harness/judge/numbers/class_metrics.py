@@ -14,7 +14,7 @@ from harness.judge.numbers.latency import pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
 from harness.judge.numbers.noise_by_kind import THROUGHPUT
 from harness.judge.numbers.throughput import NO_RATES, pooled_goodput
-from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample
+from harness.judge.numbers.token_latency import pooled_streams, rows_within_slo, stream_sample, streams_unknown
 from harness.judge.slo_check import SloRows, goodput_limit_ns, meets_slo
 from harness.judge.stats.durations import Durations
 from harness.judge.stats.trial_noise import pooled_rate
@@ -79,7 +79,6 @@ def server_samples(data: TrialData, rows: TrialRows, slo: Slo | None) -> tuple[C
 def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> ClassSample:
     stream, counts = stream_sample(data, rows), counts_of(rows.due)
     durations = {"response": rows.response, **(stream.durations if stream else {})}
-    within_slo = rows_within_slo(data, rows, slo) if slo else None
     limits = limit_counts(slo, durations, counts) if slo else ()
     return ClassSample(
         name=name,
@@ -88,13 +87,26 @@ def _sample(data: TrialData, name: str, slo: Slo | None, rows: TrialRows) -> Cla
         response=rows.response,
         service=rows.service,
         rates_rps=rows.rates_rps(),
-        good_rates_rps=rows.rates_rps(goodput_limit_ns(slo), within_slo) if slo else NO_RATES,
+        good_rates_rps=good_rates(data, rows, slo),
         stream=stream,
         limits=tuple(msgspec.structs.replace(each, bound=f"{name} {each.bound}") for each in limits),
     )
 
 
-def kept_by_classes(data: TrialData, rows: TrialRows, slo: Slo) -> Mask:
+def good_rates(data: TrialData, rows: TrialRows, slo: Slo | None) -> Rates:
+    """Good responses per second (batches,) that keep `slo`; NO_RATES without one, and where nobody knows which do."""
+    if slo is None:
+        return NO_RATES
+    if not slo.of_classes:
+        unknown, within = streams_unknown(rows, slo), rows_within_slo(data, rows, slo)
+    else:
+        named = enumerate(class_names(data))
+        unknown = any(streams_unknown(rows.having("request_class", place), slo.of_class(name)) for place, name in named)
+        within = _kept_by_classes(data, rows, slo)
+    return NO_RATES if unknown else rows.rates_rps(goodput_limit_ns(slo), within)
+
+
+def _kept_by_classes(data: TrialData, rows: TrialRows, slo: Slo) -> Mask:
     """Which of all rows keep the objective of their class, each on its own."""
     every = rows.everything
     kept: Mask = np.zeros(len(every), dtype=np.bool_)
@@ -190,7 +202,7 @@ def _pooled(repeats: Sequence[ClassSample], total: int, noises: NoiseByKind, use
     return msgspec.structs.replace(metrics, meets_slo=meets_slo(metrics, first.slo, rows))
 
 
-def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: NoiseByKind) -> Interval:
+def _goodput(repeats: Sequence[ClassSample], slo: Slo, noises: NoiseByKind) -> Interval | None:
     good, durations = [each.good_rates_rps for each in repeats], [each.response for each in repeats]
     return pooled_goodput(good, goodput_limit_ns(slo), durations, noises)
 

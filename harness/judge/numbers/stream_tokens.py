@@ -108,14 +108,12 @@ def stream_shape(tokens: StreamTokens, good: RowColumns) -> StreamShape:
     """The form of the good responses, each of which has a piece."""
     streams = tokens.of(good)
     pieces, output_tokens = tokens.counts[streams], good["output_tokens"]
-    usage, asked = good["usage_tokens"], good["asked_tokens"]
+    usage, asked, is_stream = good["usage_tokens"], good["asked_tokens"], good["first_token_ns"] != ABSENT
     room = np.maximum(1, OFF_LENGTH * asked)
     return StreamShape(
-        tokens_per_piece=float(output_tokens.sum() / pieces.sum())
-        if (good["first_token_ns"] != ABSENT).any()
-        else None,
-        unstreamed=_share(~tokens.streamed(streams), (output_tokens > 1) & (good["first_token_ns"] != ABSENT)),
-        undercounted=_share(usage < pieces, usage != ABSENT),
+        tokens_per_piece=float(output_tokens.sum() / pieces.sum()) if is_stream.any() else None,
+        unstreamed=_share(~tokens.streamed(streams), (output_tokens > 1) & is_stream),
+        undercounted=_share(usage < pieces, (usage != ABSENT) & is_stream),
         off_prompt=_share(good["prompt_tokens"] != good["asked_prompt_tokens"], _known(good, _PROMPT)),
         unasked_cached=_unasked_cached(good),
         off_length=_share(np.abs(output_tokens - asked) > room, (asked != ABSENT) & (output_tokens != ABSENT)),

@@ -27,12 +27,14 @@ NO_RATES: Rates = np.empty(0)
 
 def pooled_goodput(
     good: Sequence[Rates], limit_ns: int | None, durations: Sequence[Durations], noises: NoiseByKind
-) -> Interval:
+) -> Interval | None:
     """The mean rate over trials of what keeps the objective, of which `limit_ns` is the limit of response times.
 
     Where the typical trial is slower or faster than these, not only the rate differs: another share of the responses
-    keeps the limit.
+    keeps the limit. None where that of a trial is not known (NO_RATES).
     """
+    if not all(rates.size for rates in good):
+        return None
     noise, slowness = noises.of(THROUGHPUT), noises.of("response")
     if limit_ns is None:
         return pooled_rate(good, noise)

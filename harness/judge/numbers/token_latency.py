@@ -131,6 +131,12 @@ def pooled_streams(samples: Sequence[StreamSample], noises: NoiseByKind) -> Stre
     )  # fmt: skip
 
 
+def streams_unknown(rows: TrialRows, slo: Slo) -> bool:
+    """Whether `slo` bounds streams, and no good response was one: nobody knows which of them keep it."""
+    bounded = any(bound.metric.partition("_")[0] in STREAM_KINDS for bound in slo.bounds)
+    return bounded and len(rows.good) > 0 and bool((rows.good["first_token_ns"] == ABSENT).all())
+
+
 def rows_within_slo(data: TrialData, rows: TrialRows, slo: Slo) -> Mask | None:
     """Which of all rows keep every stream bound of `slo` on their own; None where it has none.
 
@@ -152,6 +158,8 @@ def _until_first(due: RowColumns, column: str) -> Durations:
     first_ns = due[column]
     came = first_ns != ABSENT
     waits = due.outcome_is(*OPEN_OUTCOMES) & ~came
+    if not came.any() and due.outcome_is(Outcome.OK).any():  # documents: nobody knows when their first token came
+        waits[:] = False
     counted = (due.outcome_is(Outcome.OK, Outcome.CANCELLED, *OPEN_OUTCOMES) & came) | waits
     until_ns = np.where(came, first_ns, due["done_ns"])
     return Durations(np.maximum(until_ns - due["due_ns"], 0)[counted], waits[counted])
@@ -228,9 +236,9 @@ def _asked_cached_share(good: RowColumns) -> float | None:
 
 def _token_rates(tokens: StreamTokens, rows: TrialRows, good: RowColumns) -> Rates:
     """Tokens per second, without those of responses that failed; several in a piece by the server's own count."""
-    streams = tokens.of(good)
-    pieces = int(tokens.counts[streams].sum())
-    per_piece = good["output_tokens"].sum() / pieces if pieces else 1.0
+    counted = good.where(good["output_tokens"] != ABSENT)
+    pieces = int(tokens.counts[tokens.of(counted)].sum())
+    per_piece = counted["output_tokens"].sum() / pieces if pieces else 1.0
     kept = rows.everything.where(
         rows.everything.outcome_is(Outcome.OK, Outcome.WRONG, Outcome.CANCELLED, *OPEN_OUTCOMES)
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.measure.load.connections.connection import IDLE
 from harness.measure.load.connections.repeated_response import RepeatedResponses
+from harness.measure.load.payloads.response_check import RIGHT
 from harness.measure.load.server_timing import TIMING_COLUMNS, ServerTimingReader
 from harness.record.rows import ABSENT, NOTED, Outcome
 from harness.wire.http.refusal import REFUSED_STATUSES
@@ -74,7 +75,7 @@ class Ledger:
         self.disbelieved: dict[str, int] = {}  # what servers said of themselves that cannot be true
         self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
         self.unnoticed: dict[str, int] = {}  # failures that responses to such clients report and tasks took as good
-        self._check, self._describe, self._statuses = reader
+        self._check, self._describe, self._statuses, self._right_statuses = reader
         self._places = places
         self._place_table = np.empty((0, 3), np.int64)
         self._add = recorder.add
@@ -112,7 +113,8 @@ class Ledger:
         status, body, timing, _, size_bytes, _ = response
         checked, predicted = 0, ABSENT
         if status in (self._statuses if check is None else OF_SUCCESS):
-            result = (check or self._check)(connection.payload, body)
+            by_status = check is None and status in self._right_statuses
+            result = RIGHT if by_status else (check or self._check)(connection.payload, body)
             outcome, checked, predicted, settled = result
             self.checked += checked
             if outcome:

@@ -9,11 +9,9 @@ from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
 from harness.measure.target.first_requests import FirstRequests
 from harness.measure.target.statistics_reader import find_statistics_readers
-from harness.wire.language.first_request import ask_first
 from harness.wire.protocol import DEFAULT
 from harness.wire.protocols import chats, find_protocol
 from harness.wire.server_probe import settle_protocol
-from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,17 +80,15 @@ class UrlSession:
         self.cards: dict[str, ModelCard] = {}
         self._url, self._others = target.url, target.others
         self._spoken = {name: settle_protocol(name, target.url, plan.model) for name in protocols_of(plan)}
-        if any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
+        if plan.chat_classes and not all(map(chats, self._spoken.values())):
+            raise UserError(f"--target {target.url}: no language model's API is found there; say which with --protocol")
+        if not plan.chat_classes and any(chats(spoken) and not chats(name) for name, spoken in self._spoken.items()):
             raise UserError(f"--target {target.url}: it carries conversations; add --scenario agent")
-        if target.others and not any(map(chats, self._spoken.values())):
-            raise UserError(f"--target {target.name}: conversations alone go to several servers; give one URL")
         self._payloads = ExternalPayloads(plan)
         self._first = FirstRequests(plan)
         for protocol in self._spoken.values():
-            for other in target.others:
-                ask_first(parse_url(other), protocol, plan.model, plan.load.chat)
             for model in plan.models:
-                self._first.accepted_by(self._url, protocol, model)
+                self._first.accepted_by(self._url, protocol, model, target.others)
                 self._payloads.bank_for(self._url, protocol, model)
         # Some servers have no statistics before their first response.
         own_paths = all(find_protocol(spoken).own_paths for spoken in self._spoken.values())

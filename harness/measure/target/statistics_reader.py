@@ -13,12 +13,15 @@ from harness.record.server.families import FAMILIES, TRITON_STATISTICS
 from harness.record.server.statistics import FILE, CounterReading, Counters, Family, ServerStatistics
 from harness.wire.bounded_http import OK, NoResponseError, get
 from harness.wire.bounded_json import parse_json
+from harness.wire.credentials import access_to
 from harness.wire.language.api_url import server_root
 from harness.wire.server_url import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
+
+    from harness.wire.server_url import ServerUrl
 
 TIMEOUT_S = 2.0
 MAX_BYTES = 8 << 20
@@ -31,21 +34,23 @@ TRITON_METRICS_PORT = 8002
 
 
 class StatisticsReader:
-    """Reads the statistics of one family at one URL, for one model.
+    """Reads the statistics of one family at one URL (`server` with its path), for one model.
 
     others: readers of further servers that share the load, of the same family. What is read is the sum of all.
     """
 
-    def __init__(self, url: str, family: Family, model: str, others: tuple[StatisticsReader, ...] = ()) -> None:
-        self.url: str = ",".join((url, *(other.url for other in others)))
+    def __init__(
+        self, server: ServerUrl, family: Family, model: str, others: tuple[StatisticsReader, ...] = ()
+    ) -> None:
+        self.url: str = ",".join((str(server), *(other.url for other in others)))
+        self.server = server
         self.family = family
-        self._own_url = url
         self._model = model
         self._others = others
 
     def read(self) -> Counters | None:
         """The family's samples, summed over their labels; None where a server does not respond or has none of them."""
-        body = _get(self._own_url)
+        body = _get(self.server)
         counters = None if body is None else self.counters_in(body)
         for other in self._others:
             more = other.read() if counters is not None else None
@@ -72,7 +77,7 @@ def find_statistics_readers(
     if len(readers) < len(found) or len({reader.family.name for reader in readers}) > 1:
         return None
     first, *others = readers
-    return StatisticsReader(first.url, first.family, model, tuple(others))
+    return StatisticsReader(first.server, first.family, model, tuple(others))
 
 
 def find_statistics_reader(
@@ -81,18 +86,19 @@ def find_statistics_reader(
     """A reader for the first path that has statistics of a known family; None where there is none.
 
     own_paths: the server speaks no known protocol, so that it is asked for `/metrics` and nothing else: each further
-    path would be a refused request in its log.
+    path would be a refused request in its log. What listens elsewhere than the server itself gets no credentials.
     """
     server = parse_url(url)
     url = f"{server.scheme}://{server.authority}{'' if own_paths else server.prefix}"
     if url.startswith("http") and not metrics_url and not own_paths:
-        triton = StatisticsReader(f"{url}/v2/models/{quote(model)}/stats", TRITON_STATISTICS, model)
+        triton = StatisticsReader(parse_url(f"{url}/v2/models/{quote(model)}/stats"), TRITON_STATISTICS, model)
         if triton.read():
             return triton
     for candidate in [metrics_url] if metrics_url else _candidates(url, own_paths=own_paths):
-        body = _get(candidate)
+        place = parse_url(candidate, access_to(candidate, [url]))
+        body = _get(place)
         for family in FAMILIES if body else ():
-            reader = StatisticsReader(candidate, family, model)
+            reader = StatisticsReader(place, family, model)
             if body and reader.counters_in(body):
                 return reader
     return None
@@ -236,9 +242,9 @@ def _counts(labels: dict[str, str], family: Family, model: str) -> bool:
     return named == model
 
 
-def _get(url: str) -> bytes | None:
+def _get(server: ServerUrl) -> bytes | None:
     try:
-        response = get(parse_url(url), timeout_s=TIMEOUT_S, limit_bytes=MAX_BYTES)
+        response = get(server, timeout_s=TIMEOUT_S, limit_bytes=MAX_BYTES)
     except NoResponseError:
         return None
     return response.body if response.status == OK else None

@@ -14,11 +14,11 @@ from harness.wire.failure_text import quoted
 from harness.wire.grpc.call import ask, request_of
 from harness.wire.grpc.messages import message
 from harness.wire.grpc.service_description import document_of
-from harness.wire.http.open_inference import as_rows, require_numbers
+from harness.wire.http.open_inference import as_rows, require_numbers, require_texts
 from harness.wire.model_metadata import FROM_FILE, PAYLOADS, checked_meta, only_input, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import Transport, WireProtocol
-from harness.wire.tensors import numbers_of, tensor_bytes
+from harness.wire.tensors import BYTES, holds_text, numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class OpenInferenceGrpcCodec:
         raise WireError(f"the response has no output {self._meta.output_name!r}")
 
     def require_answer(self, body: bytes) -> None:
-        """Raises WireError where the message has no outputs, or one of them fewer numbers than its shape says."""
+        """Raises WireError for a message without outputs, without the numbers of a shape, or with empty texts alone."""
         response = self._read(body)
         if not response.outputs:
             raise WireError("the response has no outputs")
@@ -69,6 +69,8 @@ class OpenInferenceGrpcCodec:
             for number, tensor in enumerate(response.outputs):
                 if tensor.datatype in DTYPES:
                     require_numbers(_numbers(response, number, tensor), tensor.shape)
+            texts = [number for number, tensor in enumerate(response.outputs) if tensor.datatype == BYTES]
+            require_texts([_holds_text(response, number) for number in texts])
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise WireError(f"not a response of the Open Inference Protocol: {error}") from error
 
@@ -94,6 +96,12 @@ def _numbers(response: Any, number: int, tensor: Any) -> NDArray[np.float64]:
     if response.raw_output_contents:
         return numbers_of(response.raw_output_contents[number], tensor.datatype)
     return np.array(getattr(tensor.contents, str(DATATYPES[tensor.datatype].grpc)), dtype=np.float64)
+
+
+def _holds_text(response: Any, number: int) -> bool:
+    if response.raw_output_contents:
+        return holds_text(response.raw_output_contents[number])
+    return any(response.outputs[number].contents.bytes_contents)
 
 
 def _is_spoken(url: ServerUrl, model: str) -> bool:

@@ -15,13 +15,13 @@ import orjson
 
 from harness.wire.bounded_http import OK
 from harness.wire.bounded_json import parse_json
-from harness.wire.codec import HttpCodec, WireError, http_post, no_answer
+from harness.wire.codec import HttpCodec, WireError, holds_nothing, http_post, no_answer
 from harness.wire.datatypes import DTYPES
 from harness.wire.failure_text import failure_of
 from harness.wire.model_metadata import FROM_FILE, ask, only_input, read_document, shapes_of
 from harness.wire.payload_bank import BankMeta
 from harness.wire.protocol import WireProtocol
-from harness.wire.tensors import BYTES, EXACT_BELOW, held, json_values, numbers_of, tensor_bytes
+from harness.wire.tensors import BYTES, EXACT_BELOW, held, holds_text, json_values, numbers_of, tensor_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,10 +120,11 @@ def _reporting_no_failure(head: bytes) -> Any:
 
 
 def _require_data(outputs: list[dict[str, Any]], raw: bytes) -> None:
-    """Raises KeyError, TypeError, ValueError where there are no outputs, or one is without data of its datatype.
+    """Raises KeyError, TypeError, ValueError where there are no outputs, one lacks its data, or all texts are empty.
 
     raw: the binary data of those that have some, in their order.
     """
+    texts = []  # of each output of texts, whether it holds one
     if not outputs:
         raise ValueError("no outputs")
     for tensor in outputs:
@@ -134,11 +135,22 @@ def _require_data(outputs: list[dict[str, Any]], raw: bytes) -> None:
                 raise ValueError(f"{len(data)} of {size} bytes of an output came")
             if tensor["datatype"] in DTYPES:
                 require_numbers(numbers_of(data, tensor["datatype"]), tensor.get("shape", ()))
+            elif tensor["datatype"] == BYTES:
+                texts.append(holds_text(data))
             continue
         if tensor.get("datatype") != BYTES:
             require_numbers(flat_numbers(tensor["data"]), tensor.get("shape", ()))
         elif not tensor["data"]:
             raise ValueError("an output without data")
+        else:
+            texts.append(not holds_nothing(tensor["data"]))
+    require_texts(texts)
+
+
+def require_texts(texts: list[bool]) -> None:
+    """Raises ValueError where outputs hold texts, and every one of these is empty: another may well be."""
+    if texts and not any(texts):
+        raise ValueError("every text of the outputs is empty")
 
 
 def require_numbers(numbers: NDArray[Any], shape: Sequence[int]) -> None:

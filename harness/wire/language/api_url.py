@@ -18,10 +18,12 @@ def api_url(url: ServerUrl) -> ServerUrl:
     """`url` with the prefix that comes before `/chat/completions`.
 
     A prefix that names a version is taken as it is, as OpenAI's own clients take their base URL: `/v1`,
-    `/api/v3`, `/v1beta/openai`. Any other prefix is followed by `/v1`.
+    `/api/v3`, `/v1beta/openai`; so is what comes before an endpoint that was given. Any other prefix is followed by
+    `/v1`.
     """
     prefix = _without_endpoint(url.prefix)
-    return replace(url, prefix=prefix if _VERSION.search(prefix) else prefix + VERSION)
+    is_base = prefix != url.prefix or _VERSION.search(prefix)
+    return replace(url, prefix=prefix if is_base else prefix + VERSION)
 
 
 def server_root(url: ServerUrl) -> ServerUrl:

@@ -27,13 +27,17 @@ class EmbeddingCodec(ItemCodec):
 
     name = "openai-embeddings"
     path = "/embeddings"
+    adaptable = ("encoding_format",)
 
     def new_stream(self) -> EmbeddingResponse:
         """The reader of the next response."""
         return EmbeddingResponse()
 
     def _content(self, messages: Sequence[Message]) -> dict[str, object]:
-        return {"input": [message["content"] for message in messages], "encoding_format": "float"}
+        return {"input": [message["content"] for message in messages]}
+
+    def _common(self) -> dict[str, object]:
+        return {"encoding_format": "float"}
 
 
 class _Embedding(msgspec.Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from harness.wire.bounded_json import JsonError, parse_json
 from harness.wire.credentials import TOKEN, TOKEN_FILE
 from harness.wire.failure_text import body_text
 from harness.wire.http.refusal import REFUSED_STATUSES
-from harness.wire.language.generation_options import LENGTH_FIELDS
+from harness.wire.language.generation_options import LENGTH_FIELDS, TakenFields
 from harness.wire.protocols import make_text_codec
 
 if TYPE_CHECKING:
@@ -34,13 +34,6 @@ BAD_REQUEST = (400, 422)
 MESSAGE = {"role": "user", "content": "Name a colour."}
 
 logger = logging.getLogger(__name__)
-
-
-class TakenFields(NamedTuple):
-    """What a server takes: the field for the number of output tokens, and the fields of ours that it refuses."""
-
-    length_field: str
-    left_out: tuple[str, ...]
 
 
 def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOptions) -> TakenFields:
@@ -75,7 +68,7 @@ def ask_first(url: ServerUrl, protocol: str, model: str, options: GenerationOpti
         else:
             left_out.append(refused)
             logger.warning("%s refuses %s, which is left out (%s)", url, refused, said)
-    return TakenFields(length_field, tuple(left_out))
+    return TakenFields(length_field, tuple(sorted(left_out)))
 
 
 def _response(url: ServerUrl, codec: TextCodec) -> BoundedResponse:

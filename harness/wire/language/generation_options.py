@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 LENGTH_FIELDS = ("max_tokens", "max_completion_tokens")
+
+
+class TakenFields(NamedTuple):
+    """What a server takes: the field for the number of output tokens, and the fields of ours that it refuses."""
+
+    length_field: str
+    left_out: tuple[str, ...]
 
 
 class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.wire.language.output_stream import ABSENT, OutputStream, StreamError, require_document
 from harness.wire.language.text_codec import DOCUMENT, TextCodec
@@ -19,7 +19,7 @@ class ItemCodec(TextCodec):
 
     converses = False
     length_field = ""
-    adaptable = ("encoding_format",)
+    adaptable: ClassVar[tuple[str, ...]] = ()
 
     def _common(self) -> dict[str, object]:
         return {}
@@ -59,11 +59,6 @@ class ItemResponse(OutputStream):
     def result_count(self) -> int:
         """Number of results; ABSENT until they have arrived."""
         return self._results
-
-    @property
-    def output_tokens(self) -> int:
-        """ABSENT: nothing is generated."""
-        return ABSENT
 
     def document(self, body: bytes, now_ns: int) -> None:
         """Read the whole body, which arrived at `now_ns`. Raises StreamError."""

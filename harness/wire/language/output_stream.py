@@ -88,8 +88,11 @@ class OutputStream:
 
     @property
     def output_tokens(self) -> int:
-        """Number of tokens in the response: the server's count, or that of the pieces where it has counted fewer."""
-        return max(self.usage_tokens, len(self.instants_ns))
+        """Number of tokens in the response: the server's count, or that of the pieces where it has counted fewer.
+
+        A document is one piece, whatever it holds: only the server can count its tokens, and never none.
+        """
+        return max(self.usage_tokens, len(self.instants_ns)) if self.streamed else self.usage_tokens or ABSENT
 
     @property
     def is_only_pieces(self) -> bool:
@@ -99,12 +102,13 @@ class OutputStream:
         return not said and not self._sse.pending
 
     def doubt_usage(self, most_tokens: int) -> None:
-        """Drop the server's count of output where it is more than was asked for at most, and its pieces are not.
+        """Drop the server's count of a stream where it is more than was asked for at most, and its pieces are not.
 
         A server that ignores the limit sends more pieces too. One that does, and has several tokens in a piece, is then
         taken at its pieces, which are fewer than its tokens: too low is better than a rate that nobody saw.
         """
-        if self.usage_tokens > MOST_OVER * most_tokens + 1 and len(self.instants_ns) <= most_tokens:
+        doubted = self.streamed and self.usage_tokens > MOST_OVER * most_tokens + 1
+        if doubted and len(self.instants_ns) <= most_tokens:
             said = f"completion_tokens {self.usage_tokens}, where {most_tokens} were asked for at most"
             self.disbelieved = f"usage with {said} and {len(self.instants_ns)} pieces came"
             self.usage_tokens = ABSENT

@@ -1,4 +1,4 @@
-"""`/rerank` in the form of Cohere and Jina, which vLLM, SGLang, llama.cpp and TEI serve: a query and documents."""
+"""`/rerank` in the form of Cohere and Jina, which vLLM, SGLang and llama.cpp serve: a query and documents."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RerankCodec(ItemCodec):
 class _Result(msgspec.Struct):
     index: int
     relevance_score: float | None = None
-    score: float | None = None  # TEI
+    score: float | None = None  # SGLang
 
 
 class _Results(msgspec.Struct):
@@ -55,7 +55,7 @@ class _Results(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Results)
-_LIST_DECODER = msgspec.json.Decoder(list[_Result])  # TEI
+_LIST_DECODER = msgspec.json.Decoder(list[_Result])  # SGLang
 
 
 class RerankResponse(ItemResponse):

@@ -89,9 +89,9 @@ class Expectation:
     statuses: frozenset[int] | range = SUCCESSES
 
     @property
-    def says_nothing_of_the_body(self) -> bool:
-        """Whether all conditions are on the status, and that is one of success."""
-        return not self.conditions and all(status in OF_SUCCESS for status in self.statuses)
+    def right_by_status(self) -> frozenset[int]:
+        """The statuses that alone make a response right: those of no success, where no condition is on the body."""
+        return frozenset() if self.conditions else frozenset(self.statuses).difference(OF_SUCCESS)
 
     @property
     def fields(self) -> set[str]:

@@ -9,6 +9,9 @@ from harness.cli.main import main
 
 pytestmark = pytest.mark.process
 
+URL = ("run", "--target", "http://127.0.0.1:9", "--model", "llama")
+CHAT = (*URL, "--scenario", "agent")
+
 
 @pytest.fixture
 def run(monkeypatch, capsys):
@@ -34,6 +37,22 @@ def run(monkeypatch, capsys):
         (("sweep", "batch_size", "--model", "digits"), "digits-"),
         (("run", "--target", "http://127.0.0.1:9"), "--target http://127.0.0.1:9: no response"),
         (("run", "--seconds", "soon"), "--seconds soon"),
+        ((*CHAT, "--expect", "status=200"), "--expect: responses of a language model are compared with"),
+        ((*CHAT, "--bank", "own.npz"), "leave it out (--prompts FILE.json with `expected` may be of use)"),
+        ((*CHAT, "--reference", "digits-mlp"), "--reference: responses of a language model"),
+        ((*CHAT, "--tolerance", "0.1"), "--tolerance: responses of a language model"),
+        ((*CHAT, "--texts", "4"), "--texts: it is for --protocol openai-embeddings and rerank; leave it out"),
+        ((*CHAT, "--protocol", "rerank", "--turns", "3"), "--turns: rerank has neither turns nor output"),
+        ((*CHAT, "--protocol", "openai-embeddings", "--stream", "off"), "--stream: openai-embeddings has neither"),
+        ((*CHAT, "--protocol", "http-json"), "protocol: http-json carries no conversations"),
+        ((*URL, "--output-tokens", "9"), "--output-tokens: it is for conversations; leave it out (--scenario agent"),
+        ((*URL, "--protocol", "openai"), "protocol: openai carries conversations; add --scenario agent"),
+        (("sweep", "protocol=http-json,openai", *URL[1:]), "protocol: openai carries conversations; add --scenario"),
+        (("run", "--target", "http://a:1,http://b:2"), "--target http://a:1,http://b:2: conversations alone go to"),
+        (
+            ("run", "--scenario", "plain_locust", "--target", "http://a:1,http://b:2"),
+            "--target http://a:1,http://b:2: conversations alone go to several servers; give one URL",
+        ),
         (("run", "--scenario", "scenarios/none.py"), "no such file"),
         (("report", "results/none"), "no run.json there"),
         (("sweep", "--resume", "results/none"), "no run.json there"),

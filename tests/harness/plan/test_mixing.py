@@ -110,9 +110,9 @@ def test_the_objective_is_that_of_each_class_where_one_has_its_own():
 def test_what_a_class_needs_is_known_before_the_load():
     plan = chats_of()
     assert plan.load.chat.needs_vocabulary  # to make prompts of 64 tokens
-    assert plan.class_models == ("lora",)
+    assert plan.chat_classes == CHATS.classes
     alone = chats_of("mix=batch")
-    assert (alone.load.chat.needs_vocabulary, alone.class_models) == (False, ())
+    assert (alone.load.chat.needs_vocabulary, set(alone.chat_classes)) == (False, {"batch"})
 
 
 def test_a_class_has_options_of_its_own_in_place_of_the_loads():

@@ -21,6 +21,10 @@ MOONCAKE = (
     '{"timestamp": 0, "input_length": 1300, "output_length": 5, "hash_ids": [0, 1, 2]}\n'
     '{"timestamp": 3052, "input_length": 1200, "output_length": 7, "hash_ids": [0, 1, 9]}\n'
 )
+FLOATS = (
+    '{"timestamp": 0, "input_length": 512.0, "output_length": 64.0}\n'
+    '{"timestamp": 1000, "input_length": 16, "output_length": 2}\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,7 @@ MOONCAKE = (
         ("azure.csv", AZURE, [(374, 44, ()), (396, 109, ())], True, 4.314579),
         ("burst.csv", BURSTGPT, [(472, 18, ()), (1087, 230, ())], True, 40.0),
         ("mooncake.jsonl", MOONCAKE, [(1300, 5, (0, 1, 2)), (1200, 7, (0, 1, 9))], True, 3.052),
+        ("floats.jsonl", FLOATS, [(512, 64, ()), (16, 2, ())], True, 1.0),
         ("own.csv", "0.0,12,3\n0.5,4,9.0\n", [(12, 3, ()), (4, 9, ())], False, 0.5),
         ("headed.csv", "t,prompt,response\n0.0,12,3\n1.5,4,9\n", [(12, 3, ()), (4, 9, ())], False, 1.5),
     ],
@@ -50,6 +55,7 @@ def test_public_traces_serve_as_lengths_and_as_instants(tmp_path, name, content,
         ("a.csv", BURSTGPT + "50,,1.5,GPT-4,1087,0,1087,API log\n", "line 4: lengths are from 1"),
         ("a.jsonl", '{"timestamp": 1}\n', "line 1 must be an object with input_length and output_length"),
         ("a.jsonl", "[1]\n", "line 1 must be an object"),
+        ("a.jsonl", '{"input_length": 1.5, "output_length": 2}\n', "line 1 must be an object"),
         ("a.jsonl", json.dumps({"input_length": 5, "output_length": 2e9}) + "\n", "line 1"),
     ],
 )

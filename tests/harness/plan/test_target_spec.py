@@ -38,6 +38,12 @@ def test_a_url_of_a_host_alone_ends_without_a_slash():
     assert find_target("http://h:1/v/?a=1") == UrlTarget("http://h:1/v/?a=1")
 
 
+def test_a_comma_parts_two_urls_and_stays_within_one():
+    assert find_target("http://h:1/,https://i/v1") == UrlTarget("http://h:1", ("https://i/v1",))
+    assert find_target("http://h:1/v?fields=a,b") == UrlTarget("http://h:1/v?fields=a,b")
+    assert find_target("http://h:1/v?f=a,b,grpc://i:2") == UrlTarget("http://h:1/v?f=a,b", ("grpc://i:2",))
+
+
 def test_an_address_without_a_scheme_is_refused_with_the_remedy():
     with pytest.raises(UserError, match=r"--target 127\.0\.0\.1:8000: .*http://"):
         find_target("127.0.0.1:8000")

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import numpy as np
@@ -173,6 +174,7 @@ def test_random_payloads_are_seeded_and_of_the_right_shape():
     [
         ("v2", b'{"outputs":[{"name":"other","datatype":"FP32","data":[1,2]}]}'),
         ("v2", b'{"outputs":[{"name":"y","datatype":"BYTES","data":["cat"]}],"error":null}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"BYTES","data":["cat"]},{"datatype":"BYTES","data":[""]}]}'),
         ("v2-binary", b'{"outputs":[{"name":"y","datatype":"FP32","parameters":{"binary_data_size":4}}]}\0\0\0\0'),
         ("tfs", b'{"predictions":[{"label":"cat"}]}'),
         ("tfs", b'{"outputs":[[1.0]]}'),
@@ -211,6 +213,9 @@ def test_a_body_that_reports_a_failure_is_no_answer_and_is_quoted(protocol, body
         ("v2", b'{"outputs":[]}'),
         ("v2", b'{"outputs":[{"name":"y","datatype":"FP32","data":[null]}]}'),
         ("v2", b'{"outputs":[{"name":"y","datatype":"FP32","data":[NaN]}]}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"BYTES","shape":[1],"data":[""]}]}'),
+        ("v2", b'{"outputs":[{"name":"y","datatype":"BYTES","shape":[1,2],"data":[["", ""]]}]}'),
+        ("v2-binary", b'{"outputs":[{"name":"y","datatype":"BYTES","shape":[1],"data":[""]}]}'),
         ("v2", b"busy"),
         ("tfs", b'{"predictions":[]}'),
         ("json:/p?take=outputs.0", b'{"outputs":[null]}'),
@@ -321,8 +326,10 @@ def binary(size, data, datatype="FP32"):
 NAN = np.array([np.nan, np.nan], np.float32).tobytes()
 
 
-@pytest.mark.parametrize("body", [binary(8, b""), binary(8, b"\0" * 4), binary(8, NAN), binary(0, b"")])
-def test_binary_data_that_are_cut_short_or_hold_no_number_are_no_answer(body):
+@pytest.mark.parametrize(
+    "body", [binary(8, b""), binary(8, b"\0" * 4), binary(8, NAN), binary(0, b""), binary(8, b"\0" * 8, "BYTES")]
+)
+def test_binary_data_that_are_cut_short_or_hold_nothing_are_no_answer(body):
     with pytest.raises(WireError, match="body is"):
         make_codec("v2-binary", URL, META).require_answer(body)
 
@@ -352,3 +359,21 @@ def test_a_grpc_output_has_as_many_numbers_as_its_shape_says(more, is_answer):
     else:
         with pytest.raises(WireError):
             codec.require_answer(body)
+
+
+@pytest.mark.parametrize(
+    ("output", "more", "is_answer"),
+    [
+        ({}, {"raw_output_contents": [b"\3\0\0\0cat"]}, True),
+        ({}, {"raw_output_contents": [b"\0\0\0\0"]}, False),  # one empty text
+        ({"contents": {"bytes_contents": [b"", b"cat"]}}, {}, True),
+        ({"contents": {"bytes_contents": [b""]}}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_grpc_output_of_texts_holds_one_that_is_not_empty(output, more, is_answer):
+    output = {"name": "y", "datatype": "BYTES", "shape": [1], **output}
+    body = message("ModelInferResponse")(outputs=[output], **more).SerializeToString()
+    codec = make_codec("grpc", parse_url("grpc://127.0.0.1:1"), META)
+    with contextlib.nullcontext() if is_answer else pytest.raises(WireError, match=r"every text .* is empty"):
+        codec.require_answer(body)

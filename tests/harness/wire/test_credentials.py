@@ -5,6 +5,7 @@ from harness.wire.codec import http_post
 from harness.wire.credentials import (
     HEADERS,
     Access,
+    access_to,
     parse_header,
     read_token,
     require_token_host,
@@ -90,6 +91,26 @@ def test_headers_are_for_no_other_host(monkeypatch):
     monkeypatch.setenv(HEADERS, "X-Api-Key: s3cret")
     with pytest.raises(UserError, match="was not started for that host"):
         require_token_host("http://b:1", ["http://a:1"])
+
+
+@pytest.mark.parametrize(
+    ("url", "is_shown"),
+    [
+        ("https://api.example.com/metrics", True),
+        ("https://API.example.com:443/v1/metrics", True),
+        ("http://api.example.com:8002/metrics", False),  # another port, in clear text
+        ("https://api.example.com:8002/metrics", False),
+        ("http://api.example.com/metrics", False),
+        ("https://metrics.example.com/metrics", False),
+    ],
+)
+def test_credentials_are_shown_to_the_scheme_host_and_port_of_a_target_alone(monkeypatch, tmp_path, url, is_shown):
+    monkeypatch.setenv("SWEEPSPOT_TOKEN", SECRET)
+    monkeypatch.setenv("SWEEPSPOT_TLS_CA", str(tmp_path / "authority.pem"))
+    monkeypatch.setenv(HEADERS, "X-Api-Key: k3y")
+    access = access_to(url, ["https://api.example.com/v1"])
+    assert (access.token, access.headers) == ((SECRET, (("X-Api-Key", "k3y"),)) if is_shown else ("", ()))
+    assert access.ca == tmp_path / "authority.pem"
 
 
 def test_a_url_shows_no_user():

@@ -7,6 +7,7 @@ from itertools import accumulate, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -134,6 +135,8 @@ def _class_of(
     """A request class and its conversations; `place`: its number, and that of its first prompt. Raises UserError."""
     number, first_payload = place
     chat = chat_of_class(share.request_class, settings.chat)
+    if taken := chat.taken_by_class.get(share.name):
+        chat = msgspec.structs.replace(chat, **taken._asdict())
     own = settings.class_banks.get(share.name)
     prompts_file = own or chat.prompts or settings.bank
     bank = PromptBank.load(Path(prompts_file)) if prompts_file else PromptBank(model="", prompts=DEFAULT_PROMPTS)

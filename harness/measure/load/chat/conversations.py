@@ -148,8 +148,8 @@ class Conversation:
         """Append the response to the last turn. Returns whether another turn follows."""
         if self._left:
             self._messages.append({"role": "assistant", "content": response.text})
-            known = response.prompt_tokens != ABSENT
-            self._context_tokens = response.prompt_tokens + response.output_tokens if known else ABSENT
+            counts = response.prompt_tokens, response.output_tokens
+            self._context_tokens = ABSENT if ABSENT in counts else sum(counts)
         return self._left > 0
 
     @property

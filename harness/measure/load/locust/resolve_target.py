@@ -70,7 +70,8 @@ def resolve_target(environment: Environment, load: TrialLoad) -> ResolvedTarget:
             return ResolvedTarget(None, {})
         protocol = load.protocol if chats(load.protocol) else OPENAI.name
         url = parse_url(environment.host, Access.find(Path(load.tls_ca) if load.tls_ca else None))
-        accepted = first_requests(url, protocol, load.model, load.chat)
+        classes = {share.name: share.request_class for share in load.classes if share.request_class.verb == CHAT}
+        accepted = first_requests(url, protocol, load.model, load.chat, classes)
         chat = msgspec.structs.replace(load.chat, **accepted._asdict(), salt=new_salt())
         return ResolvedTarget(None, {"protocol": protocol, "chat": chat})
     bank = load.bank

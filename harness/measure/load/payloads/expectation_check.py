@@ -34,12 +34,12 @@ class ExpectationCheck:
     `all` checks every response; one that equals, byte for byte, the last good one to the same payload is good without
     another look. `sample` checks the first of each payload and a seeded 5 % of the others. A response that meets no
     condition because it reports a failure is an error, in the server's own words; so is one that reports a failure
-    where all conditions are on the status.
+    where all conditions are on the status (a status of no success is right by itself: `right_by_status`).
     """
 
     def __init__(self, expectation: Expectation, bank: Bank, codec: Codec, mode: str, seed: int) -> None:
         self._expectation = expectation
-        self._reports = expectation.says_nothing_of_the_body
+        self._reports = not expectation.conditions
         self._beside = [orjson.loads(row) for row in bank.beside] or [{}] * len(bank.inputs)
         self._tolerance = bank.meta.allowed
         self._readable = codec.readable

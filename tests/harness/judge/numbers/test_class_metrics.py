@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import msgspec
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from evidence_of import MS, START, evidence_of, report_of, rows_of, streams, summarise_point, summarise_run
 
@@ -160,6 +161,16 @@ def test_a_point_keeps_the_objective_only_where_each_class_keeps_its_own():
     bounds = {limit.bound: (limit.broken, limit.total) for limit in metrics.trials[0].limits}
     assert bounds["quick ttft_p99"] == (2000, 2000)
     assert bounds["batch ttft_p99"][0] == 0
+
+
+def test_where_one_class_came_in_documents_nobody_knows_the_goodput_of_all():
+    evidence = two_kinds_of_chat()
+    rows, name = evidence.rows, "first_token_ns"
+    first_ns = pc.if_else(pc.equal(rows["request_class"], 1), None, rows[name])
+    rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), first_ns)
+    metrics = summarise_point(point_of(), [replace(evidence, rows=rows)], CHATS)
+    assert [each.goodput_rps is None for each in metrics.classes] == [False, True]
+    assert (metrics.goodput_rps, metrics.meets_slo) == (None, None)
 
 
 def test_a_point_of_one_class_is_judged_by_the_objective_of_that_class():

@@ -231,6 +231,15 @@ def test_streams_that_were_read_and_counted_need_no_expected_text():
     assert verdict(usage_tokens=4, asked_tokens=40) == "DEGRADED"
 
 
+@pytest.mark.parametrize(("outcome", "kind"), [(Outcome.OK, "unchecked"), (Outcome.WRONG, "wrong_answers")])
+def test_what_is_expected_of_a_language_model_is_given_with_its_prompts(outcome, kind):
+    rows, tokens = streams(due_ms=[0, 50], first_ms=[10, 10], gaps_ms=[[5], [5]], checked=0, outcome=outcome)
+    findings = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).findings
+    remedy = next(found.remedy for found in findings if found.kind == kind)
+    assert "--prompts" in remedy
+    assert "--expect" not in remedy
+
+
 def test_results_have_rates_and_no_first_token():
     rows, tokens = streams(
         due_ms=[0, 100], first_ms=[10, 10], gaps_ms=[[], []], first_token_ns=-1, output_tokens=-1, result_count=3,
@@ -259,6 +268,38 @@ def test_a_loop_that_lags_by_a_part_of_the_gaps_is_found_though_responses_are_lo
     evidence = evidence_of(rows, tokens=tokens, reports=(report_of(rows, 10.0, health=health),))
     verdicts = {found.kind: found.verdict for found in summarise_trial(evidence, None).findings}
     assert verdicts.get("loop_lag") == verdict
+
+
+def documents(**columns):
+    """Three whole documents in a second, without a first token."""
+    return streams(due_ms=[0, 100, 200], first_ms=[10, 10, 10], gaps_ms=[[], [], []], first_token_ns=-1, **columns)
+
+
+def test_documents_have_the_tokens_that_the_server_counts():
+    rows, tokens = documents(output_tokens=[300, -1, 100], usage_tokens=[300, -1, 100])
+    stream = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream
+    # Where the server counts none there may be as many as in the others: (300 + 100) / 2 in each of three.
+    assert (stream.tokens_per_s.value, stream.output_tokens) == (pytest.approx(600), 200)
+    assert stream.shape.undercounted is None
+    rows, tokens = documents(output_tokens=-1, asked_tokens=64)
+    metrics = summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None)
+    assert (metrics.stream.tokens_per_s, metrics.stream.output_tokens, metrics.rate_unit) == (None, None, "req/s")
+    assert metrics.stream.shape.off_length is None
+
+
+def test_of_documents_nobody_knows_which_keep_a_limit_on_streams():
+    rows, tokens = documents()
+    for given in (tokens, None):  # of a language model, and of any other server
+        evidence = evidence_of(rows, seconds=1.0, tokens=given)
+        point = summarise_point(evidence.point, [evidence], parse_slo("ttft_p90<500ms,itl_p99<50ms"))
+        assert (point.goodput_rps, point.meets_slo) == (None, None)
+    point = summarise_point(evidence.point, [evidence], parse_slo("p99<50ms"))
+    assert point.goodput_rps.value == pytest.approx(3)
+
+
+def test_a_document_that_never_came_has_no_time_to_first_token_either():
+    rows, tokens = documents(outcome=[Outcome.OK, Outcome.OK, Outcome.TIMEOUT])
+    assert summarise_trial(evidence_of(rows, seconds=1.0, tokens=tokens), None).stream.ttft.count == 0
 
 
 def test_other_loads_have_no_streams():

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from http_service import JsonHandler, served_by
 
@@ -9,8 +10,10 @@ from harness.errors import UserError
 from harness.measure.target.reached_target import UrlSession
 from harness.measure.target.session import open_session
 from harness.plan.arrivals import Closed
+from harness.plan.chat_shape import ChatShape
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point
+from harness.plan.request_mix import RequestClass
 from harness.system.cpu_cores import Isolation
 from harness.wire.payload_bank import Bank
 
@@ -18,6 +21,7 @@ pytestmark = pytest.mark.process
 
 SIZES = {"small": 2, "large": 5}  # inputs of the models
 SHARED = Isolation(target_cores=(), load_cores=(), isolated=False, text="")
+CHAT = {"chat": RequestClass(verb="chat")}
 
 
 @pytest.fixture
@@ -77,6 +81,31 @@ def test_an_endpoint_has_the_protocol_that_was_found(server, tmp_path):
     assert not session.died()
     session.close()
     assert not endpoint.bank.exists()
+
+
+def test_a_server_without_an_api_of_language_models_gets_no_conversations(server):
+    plan = msgspec.structs.replace(plan_of(server.url, ["small"]), chat_classes=CHAT)
+    with pytest.raises(UserError, match="no language model's API is found there; say which with --protocol"):
+        open_session(plan, SHARED, lambda *_: None)
+
+
+def test_conversations_find_the_api_of_a_language_model_by_themselves(tmp_path):
+    class Handler(JsonHandler):
+        def do_GET(self):
+            self.answer(200 if self.path == "/v1/models" else 404, {"data": [{"id": "m", "object": "model"}]})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.answer(200, {})
+
+    (tmp_path / "lines.txt").write_text("Name a colour.\n")
+    load = LoadSettings(warmup_s=0.0, measure_s=1.0, chat=ChatShape(prompts=str(tmp_path / "lines.txt")))
+    with served_by(Handler) as url:
+        plan = msgspec.structs.replace(plan_of(url, ["m"]), load=load)
+        session = open_session(msgspec.structs.replace(plan, chat_classes=CHAT), SHARED, lambda *_: None)
+        assert session.serve(plan.target_request(plan.points[0]), tmp_path / "log").protocol == "openai"
+        with pytest.raises(UserError, match="it carries conversations; add --scenario agent"):
+            open_session(plan, SHARED, lambda *_: None)
 
 
 def test_a_model_that_the_server_does_not_have_is_named_before_any_load(server):

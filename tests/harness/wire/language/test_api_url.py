@@ -21,6 +21,9 @@ from harness.wire.server_url import parse_url
         ("/api/paas/v4/", "/api/paas/v4", "/api/paas"),
         ("/v1/models", "/v1", ""),
         ("/video", "/video/v1", "/video"),
+        ("/embeddings", "", ""),
+        ("/chat/completions", "", ""),
+        ("/serving-endpoints/chat/completions", "/serving-endpoints", "/serving-endpoints"),
     ],
 )
 def test_the_paths_of_the_api_follow_any_form_of_its_base_url(written, base, root):

@@ -148,6 +148,21 @@ def test_a_whole_document_has_counts_and_no_first_token(protocol):
         codec_of(protocol, stream=False).new_stream().document(b'{"error": {"message": "no memory"}}', 9)
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({}, -1),  # nobody has counted
+        ({"usage": {"prompt_tokens": 28, "completion_tokens": 0}}, -1),  # of a response that has text
+        ({"usage": {"prompt_tokens": 28, "completion_tokens": 300}}, 300),  # where 64 were asked for
+    ],
+)
+def test_the_tokens_of_a_document_are_those_that_the_server_counts(usage, tokens):
+    stream = codec_of("openai", stream=False).new_stream()
+    stream.document(json.dumps({"choices": WHOLE["openai"]["choices"]} | usage).encode(), 9)
+    stream.doubt_usage(64)
+    assert (stream.output_tokens, stream.disbelieved) == (tokens, "")
+
+
 def embeddings(*vectors):
     data = [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(vectors)]
     return json.dumps({"object": "list", "data": data, "usage": {"prompt_tokens": 6}}).encode()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.errors import UserError
+from harness.plan.chat_shape import ChatShape
 from harness.plan.load_options import chat_of
 from harness.wire.protocols import make_text_codec
 from harness.wire.server_url import parse_url
@@ -40,6 +41,20 @@ def test_without_streaming_one_document_is_asked_for():
     head, body, codec = body_of(chat_of({"stream": "off"}))
     assert (body["stream"], "stream_options" in body, b"Accept: application/json" in head) == (False, False, True)
     assert not codec.new_stream().streamed
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, {"encoding_format": "float"}),
+        ({"extra_body": {"encoding_format": "base64"}}, {"encoding_format": "base64"}),
+        ({"extra_body": {"encoding_format": None}}, {}),
+        ({"left_out": ("encoding_format",)}, {}),  # since the server refused it
+    ],
+)
+def test_the_form_of_embeddings_is_a_field_like_any_other(options, sent):
+    _, body, _ = body_of(ChatShape(**options), "openai-embeddings")
+    assert body == {"model": "m", "input": ["hi"], **sent}
 
 
 @pytest.mark.parametrize(

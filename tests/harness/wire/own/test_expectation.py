@@ -114,6 +114,20 @@ def test_statuses():
     assert parse_expectation("status < 300, status >= 200", "--expect").statuses == set(range(200, 300))
 
 
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("status = 200", set()),
+        ("status < 400", {*range(100, 200), *range(300, 400)}),
+        ("status in (200, 404)", {404}),
+        ("status in (200, 404), $.label exists", set()),
+        ("$.label exists", set()),
+    ],
+)
+def test_a_status_of_no_success_is_right_by_itself_where_no_condition_is_on_the_body(text, right):
+    assert parse_expectation(text, "--expect").right_by_status == right
+
+
 def test_what_stands_beside_the_bodies_is_expected_too():
     both = expectation_of("status=200, $.count = 3", RequestForm(expect="$ = {expected}"))
     assert both.statuses == {200}

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 from locust import FastHttpUser, HttpUser, User
 from locust.clients import ResponseContextManager
+from locust.contrib.fasthttp import FastRequest
 from locust.contrib.fasthttp import ResponseContextManager as FastResponseContextManager
 from locust.exception import InterruptTaskSet, RescheduleTask, ResponseError, StopUser
 
 from harness.measure.load.locust.current_run import run_of
 from harness.measure.load.locust.users.other_clients import CAUGHT
+from harness.wire.credentials import is_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +104,7 @@ def _equip(user: Any, run: LoadRun) -> None:
     is_fast = isinstance(user, FastHttpUser)
     if access.ca is not None and not is_fast:
         client.verify = str(access.ca)
+    _withdraw_elsewhere(client, [name for name, _ in given], origin)
     send = client._send_request_safe_mode  # noqa: SLF001  (the one place that both clients send from)
 
     def with_headers(method: Any, url: Any, **more: Any) -> Any:
@@ -134,6 +137,27 @@ def _equip(user: Any, run: LoadRun) -> None:
     user.on_stop = on_stop
     client._send_request_safe_mode = with_headers  # noqa: SLF001
     client.request = named
+
+
+def _withdraw_elsewhere(client: Any, names: list[str], origin: str) -> None:
+    """Take these headers out of a request that the server redirects to another one: such libraries take them along."""
+
+    def withdraw(request: Any) -> None:
+        for name in () if is_of(str(request.url), [origin]) else names:
+            request.headers.pop(name, None)
+
+    def redirect(request: Any, code: int, location: str) -> None:
+        FastRequest.redirect(request, code, location)
+        withdraw(request)
+
+    def rebuild_auth(request: Any, response: Any) -> None:
+        rebuild(request, response)
+        withdraw(request)
+
+    if hasattr(client, "rebuild_auth"):  # of HttpUser, which calls it for each redirection
+        rebuild, client.rebuild_auth = client.rebuild_auth, rebuild_auth
+    else:
+        client.client.request_type = type("Request", (FastRequest,), {"redirect": redirect})
 
 
 def _own_names(user: Any) -> set[str]:

@@ -54,7 +54,8 @@ class Worker(Role):
         payloads = folder.path / "payloads"
         payloads.mkdir()
         try:
-            require_token_host(self._environment.host or "", token_targets())
+            for url in (self._environment.host or "", *orders.load.other_servers):
+                require_token_host(url, token_targets())
             copies = local_copies(orders.load.files, self._master, payloads)
         except SweepspotError as error:
             folder.remove()

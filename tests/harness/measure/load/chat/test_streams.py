@@ -11,11 +11,13 @@ import pytest
 from harness.errors import UserError
 from harness.measure.load.chat.conversations import Turn
 from harness.measure.load.load_assembly import assemble
+from harness.plan.chat_shape import ChatShape
 from harness.plan.load_options import chat_of
 from harness.plan.load_settings import TrialLoad
 from harness.plan.request_mix import ClassShare, RequestClass
 from harness.record.rows import ABSENT, Outcome
 from harness.record.token_times import read_tokens
+from harness.wire.language.generation_options import TakenFields
 from harness.wire.prompt_bank import PromptBank
 from tests.harness.measure.load.conftest import Bench
 
@@ -477,6 +479,17 @@ def test_each_class_has_its_own_model_lengths_turns_and_priority(serve, chat):
     assert of_class.count(0) / len(rows) == pytest.approx(6 / 7, abs=0.14)
     payloads = {row["request_class"]: {row["payload"]} for row in rows}
     assert max(max(own) for own in payloads.values()) < len(BANK.prompts)  # numbered within each class
+
+
+def test_each_class_sends_the_fields_that_the_server_takes_of_it(serve, chat):
+    server = serve(lambda number, request, connection: GOOD)
+    shape = ChatShape(length_field="max_tokens", taken_by_class={
+        "long": TakenFields("max_completion_tokens", ("temperature",))})  # fmt: skip
+    chat(server, classes=MIX, chat=shape, check="off").run(40, users=4)
+    own = {"max_tokens", "max_completion_tokens", "temperature"}
+    assert {(body["model"], tuple(sorted(own & set(body)))) for body in asked(server)} == {
+        ("m", ("max_tokens", "temperature")), ("lora-a", ("max_completion_tokens",)),
+    }  # fmt: skip
 
 
 def test_a_class_that_does_not_chat_is_refused_beside_those_that_do(serve, chat):

@@ -149,11 +149,22 @@ def test_what_is_no_json_where_the_first_response_was_some_is_no_answer(serve, b
     assert all(text.startswith("no answer: ") for text in report.errors)
 
 
-def test_a_failure_is_an_error_where_only_the_status_is_expected(serve, bench, tmp_path):
+@pytest.mark.parametrize("expect", ["status=200", "status<400", "status < 300", "status in (200, 404)"])
+def test_a_failure_is_an_error_where_only_the_status_is_expected(serve, bench, tmp_path, expect):
     def script(number, *_):
         return reply({"error": "CUDA out of memory"} if number % 3 == 2 else {"label": "a", "number": number})
 
-    rows, report = run(serve, bench, tmp_path, script, "status=200", requests=30)
+    rows, report = run(serve, bench, tmp_path, script, expect, requests=30)
     assert [row["outcome"] == Outcome.ERROR for row in rows] == [number % 3 == 2 for number in range(len(rows))]
     assert set(report.errors) == {"no answer: CUDA out of memory"}
     assert report.checked == report.ok
+
+
+def test_a_status_of_no_success_that_is_expected_is_right_whatever_the_body_says(serve, bench, tmp_path):
+    def script(number, *_):
+        return reply({"error": "no such item"}, b"404 Not Found" if number % 3 else b"200 OK")
+
+    rows, report = run(serve, bench, tmp_path, script, "status in (200, 404)", requests=30)
+    assert [row["outcome"] == Outcome.ERROR for row in rows] == [number % 3 == 0 for number in range(len(rows))]
+    assert report.errors == {"no answer: no such item": -(-len(rows) // 3)}
+    assert report.checked == report.ok == 2 * len(rows) // 3

@@ -24,11 +24,14 @@ from locust.env import Environment
 from harness.measure.load.locust.current_run import play
 
 seen = {}
+NAMES = ("Authorization", "X-Api-Key")
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        seen.setdefault(self.server.server_port, []).append(self.headers.get("Authorization"))
-        self.send_response(200)
+        seen.setdefault(self.server.server_port, []).append([self.headers.get(name) for name in NAMES])
+        self.send_response(307 if self.path == "/moved" else 200)
+        if self.path == "/moved":
+            self.send_header("Location", other + "/c")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -39,7 +42,8 @@ servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
 for server in servers:
     Thread(target=server.serve_forever, daemon=True).start()
 ours, other = (f"http://127.0.0.1:{server.server_port}" for server in servers)
-access = SimpleNamespace(headers=(), token="token", authorization="Bearer " + sys.argv[1], ca=None)
+bearer = "Bearer " + sys.argv[1]
+access = SimpleNamespace(headers=(("X-Api-Key", "k3y"),), token="token", authorization=bearer, ca=None)
 settings = SimpleNamespace(timeout_s=5.0)
 elsewhere = SimpleNamespace(begin=lambda *_: 1, end=lambda _: None)
 load = SimpleNamespace(access=access, settings=settings)
@@ -52,6 +56,7 @@ for base in (HttpUser, FastHttpUser):
     client = kind(environment).client
     client.get("/a")
     client.get(ours + "/b")
+    client.get(ours + "/moved")
 print(json.dumps([seen[server.server_port] for server in servers]))
 """
 
@@ -63,5 +68,5 @@ def test_the_token_goes_to_the_host_that_the_run_began_with():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     ours, other = json.loads(done.stdout)
-    assert ours == [f"Bearer {TOKEN}"] * 2
-    assert other == [None] * 2
+    assert ours == [[f"Bearer {TOKEN}", "k3y"]] * 4  # /b and /moved, of both kinds of users
+    assert other == [[None, None]] * 4  # /a, and /c where they were redirected to
