@@ -44,6 +44,7 @@ def test_public_traces_serve_as_lengths_and_as_instants(tmp_path, name, content,
     lengths = TraceLengths(path, "--lengths")
     assert (lengths.check(), lengths.in_tokens, lengths.has_blocks) == (2, in_tokens, bool(requests[0][2]))
     assert list(islice(lengths.endless(), 5)) == [*requests, *requests, requests[0]]
+    assert {type(number) for each in islice(lengths.endless(), 2) for number in each[:2]} == {int}  # to draw words by
     assert Replay(path=str(path)).length_s == pytest.approx(length_s, abs=1e-5)
 
 
