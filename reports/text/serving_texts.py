@@ -133,9 +133,6 @@ def _size(plan: Plan) -> str:
         return f"{points} in blocks within {units.duration(plan.pairing.budget_s)}, in trials of {trial}"
     if plan.budget_seconds is not None:
         return f"{points} within {units.duration(plan.budget_seconds)}, in trials of {trial}"
-    if plan.capacity:
-        settings = units.several(len(plan.points), "setting")
-        return f"{settings} within {units.duration(plan.capacity_budget_s)} each, in trials of {trial}"
     return f"{points} x {trials_text(plan)} = {units.several(len(plan.trials), 'trial')} of {trial}"
 
 
