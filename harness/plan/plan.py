@@ -183,6 +183,11 @@ class Plan(BasePlan[Point], frozen=True, kw_only=True):
             raise RuntimeError("this plan has no length yet")
         return self.load.measure_s
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The targets that are measured: one, or those of the two variants that are compared."""
+        return self.pairing.targets if self.pairing else (self.target,)
+
     def variant_at(self, point: Point) -> Variant | None:
         """The variant that is measured at `point`; None where none are compared."""
         return self.pairing.variant(str(point.setting[VARIANT])) if self.pairing else None
