@@ -19,6 +19,7 @@ from harness.measure.target.first_requests import prime
 from harness.measure.target.statistics_reader import recorded_statistics
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import read_trial_load
+from harness.plan.target_spec import is_url
 from harness.record.run_dir import TrialRecord
 from harness.system.child_process import ChildProcess
 from harness.system.ending_signals import how_ended
@@ -62,6 +63,11 @@ class TrialJob:
     clock: Clock = field(default_factory=MonotonicClock)
     forks: TrialForks | None = None  # start its processes; None: each is a new interpreter
 
+    @property
+    def isolated(self) -> bool | None:
+        """Whether target and load have cores of their own; None where the server was not started here."""
+        return None if is_url(self.plan.target_request(self.point).target) else self.isolation.isolated
+
 
 def run_trial(job: TrialJob) -> TrialRecord:
     """Run one trial and write its record, also where the target cannot be started or dies.
@@ -99,7 +105,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             load_exit_code=exit_code,
             sampler_failure=samplers.failure if samplers else None,
             target_url=endpoint.url if endpoint else None,
-            isolated=job.isolation.isolated,
+            isolated=job.isolated,
             first_response_s=endpoint.first_response_s if endpoint else None,
         )
         _write(job.folder, record)
@@ -119,9 +125,7 @@ def _write(folder: TrialDir, record: TrialRecord) -> None:
 def fail_trial(job: TrialJob, failure: str) -> TrialRecord:
     """Write the record of a trial that need not be tried: its setting cannot be started."""
     job.folder.create()
-    record = TrialRecord(
-        trial=job.trial, point=job.point, finished=False, failure=failure, isolated=job.isolation.isolated
-    )
+    record = TrialRecord(trial=job.trial, point=job.point, finished=False, failure=failure, isolated=job.isolated)
     job.folder.write(record)
     return record
 

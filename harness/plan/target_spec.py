@@ -244,9 +244,14 @@ def project_targets() -> dict[str, ProjectTarget]:
     return {name: target for name, target in known_targets().items() if not isinstance(target, RecipeTarget)}
 
 
+def is_url(target: str) -> bool:
+    """Whether a target is given by its URL, so that its server is not started here."""
+    return "://" in target
+
+
 def find_target(text: str) -> TargetSpec:
     """The target that `--target` names: a URL, the TOML file of a recipe, or a name. Raises UserError."""
-    if "://" in text:
+    if is_url(text):
         urls = _BETWEEN_URLS.split(text)
         first, *others = [url.rstrip("/") if urlsplit(url).path == "/" else url for url in urls]
         return UrlTarget(first, tuple(others))

@@ -53,8 +53,8 @@ class RunRecord(BaseRunRecord, frozen=True, kw_only=True):
     model: ModelCard | None = None
     models: tuple[ModelCard, ...] = ()  # all that were served, where the model was swept
     isolation: str = ""  # which cores target and load had, in words
-    isolated: bool = False
-    target_cores: int = 1  # that the target was given
+    isolated: bool | None = False  # None: not known, since the server was not started here
+    target_cores: int | None = 1  # that the target was given; None: not known
     schema_version: int = SCHEMA_VERSION
 
 
@@ -65,7 +65,7 @@ class TrialRecord(BaseTrialRecord, frozen=True, kw_only=True):
     target_died: bool = False
     load_exit_code: int | None = None
     target_url: str | None = None
-    isolated: bool = False
+    isolated: bool | None = False  # None: not known, since the server was not started here
     spent_seconds: float | None = None  # within a budget: all that it took, start of the target and judging included
     first_response_s: float | None = None  # of the request that was sent before the load; None where none was
     schema_version: int = SCHEMA_VERSION
@@ -104,7 +104,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             failure=record.failure if record else "the trial was cut off before its end",
             start_failure=_start_failure(record, plan) if record else None,
             target_died=record.target_died if record else False,
-            isolated=record.isolated if record else False,
+            isolated=record.isolated if record else None,
             first_response_s=record.first_response_s if record else None,
             load_processes=plan.workers,
             warmup_seconds=plan.load.warmup_s,

@@ -34,7 +34,7 @@ class TrialData:
     start_failure: str | None = None  # why the target could not be started
     target_died: bool = False
     first_response_s: float | None = None  # of the request that was sent before the load; None where none was
-    isolated: bool = True  # target and load each had cores of their own
+    isolated: bool | None = True  # target and load each had cores of their own; None: not known
     has_log: bool = True  # the target's output was kept: the harness started it
     in_process: bool = False  # the model lives in the load process
     check_off: bool = False  # the user asked that no response be compared

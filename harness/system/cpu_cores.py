@@ -14,15 +14,21 @@ if TYPE_CHECKING:
 Cores = tuple[int, ...]
 MAX_LOAD_CORES = 4  # one event loop drives all users of a load process; samplers and harness need little
 CPU_ROOT = Path("/sys/devices/system/cpu")
+NOT_STARTED = "was not started here: its cores are not known"
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     """The cores of the target, and those of load, samplers and harness; where they share, both have all cores."""
 
-    target_cores: Cores
+    target_cores: Cores  # none for a server that was not started here
     load_cores: Cores
-    isolated: bool
+    isolated: bool | None  # None: not known
     text: str  # one sentence for the report
+
+    def of_load(self) -> Isolation:
+        """The same beside a server that was not started here: only the load has its cores."""
+        text = f"Load, samplers and harness ran on {_words(self.load_cores)}; the server {NOT_STARTED}."
+        return Isolation(target_cores=(), load_cores=self.load_cores, isolated=None, text=text)
 
 
 def plan_isolation(*, isolate: bool = True, load_processes: int = 1) -> Isolation:
@@ -98,10 +104,9 @@ def _physical_cores(cores: Cores, siblings: Callable[[int], Cores]) -> list[Core
 
 
 def _shared(cores: Cores, why: str) -> Isolation:
-    where = _words(cores) if cores else "all cores"
-    text = f"Target, load, samplers and harness shared {where} ({why})."
+    text = f"Target, load, samplers and harness shared {_words(cores)} ({why})."
     return Isolation(target_cores=cores, load_cores=cores, isolated=False, text=text)
 
 
 def _words(cores: Cores) -> str:
-    return f"core{'s' * (len(cores) > 1)} {', '.join(map(str, cores))}"
+    return "all cores" if not cores else f"core{'s' * (len(cores) > 1)} {', '.join(map(str, cores))}"

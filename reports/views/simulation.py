@@ -34,8 +34,10 @@ def _cells(each: Prediction) -> Iterator[Cell]:
     for value in (each.throughput_rps, each.p50_ms, each.p99_ms, each.mean_batch):
         yield Cell(units.number(value, 3), key=units.machine_number(value))
     yield Cell(percent(each.busy_share), key=units.machine_number(each.busy_share))
-    yield Cell(f"{units.number(each.speedup, 3)}\u00d7", key=units.machine_number(each.speedup))
-    yield Cell(percent(each.efficiency), key=units.machine_number(each.efficiency))
+    times = units.ABSENT if each.speedup is None else f"{units.number(each.speedup, 3)}\u00d7"
+    yield Cell(times, key=units.machine_number(each.speedup))
+    share = units.ABSENT if each.efficiency is None else percent(each.efficiency)
+    yield Cell(share, key=units.machine_number(each.efficiency))
 
 
 def simulation_text(simulation: Simulation) -> str:

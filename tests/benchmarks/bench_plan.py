@@ -35,7 +35,7 @@ def simulated(servers: int, seed: int) -> None:
     from test_replica_plan import SHARES, USERS, as_model, server, true_p99_ms
 
     from harness.judge.replicas.replica_model import CurveModel
-    from harness.judge.replicas.replica_plan import Demand, _errors, _search
+    from harness.judge.replicas.replica_plan import Demand, ReplicaPlan, _errors, _search
     from harness.judge.replicas.user_curve import Level
     from harness.judge.simulation.simulated_run import simulate
     from harness.plan.arrivals import Closed
@@ -58,7 +58,7 @@ def simulated(servers: int, seed: int) -> None:
             stated.append(float(np.expm1(_errors(model)[1])))
             limit_ms = 2 * true_p99_ms(system, 0.5 * model.most_rps)
             found = _search(model, Demand(10 * model.most_rps, parse_slo(f"p99<{limit_ms:.3f}ms")))
-            if found is None:
+            if not isinstance(found, ReplicaPlan):
                 continue
             planned += 1
             kept += true_p99_ms(system, found.rate_rps / found.replicas) <= limit_ms

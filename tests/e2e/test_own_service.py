@@ -82,6 +82,7 @@ def test_rows_of_data_are_sent_and_each_response_is_checked_against_its_row(tmp_
     assert int(point["wrong"]) == int(point["error"]) == 0
     result = json.loads(next((tmp_path / "out/trials").glob("*/load.json")).read_text())
     assert result["checked"] == result["ok"] > 0
+    assert "the server was not started here: its cores are not known." in (tmp_path / "out/report.html").read_text()
     assert Service.command_lines
     assert not any(KEY.encode() in lines for lines in Service.command_lines)
     assert KEY not in done.stdout + done.stderr

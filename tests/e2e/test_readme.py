@@ -26,6 +26,7 @@ SHORTER = {  # words of commands, and some that do the same in less time
     "--budget 40s": "--budget 10s",
     "--seconds 1s --budget 25s": "--seconds 1s --budget 16s",
     "--seconds 5s": "--seconds 1s",
+    "concurrency=1,8,32,128 --seconds 1s": "concurrency=1,8,32,128 --seconds 1s --repeats 1",
     "--concurrency 64": "--concurrency 64 --seconds 2s",
     "8000 --concurrency 8": "8000 --concurrency 8 --seconds 1s",
     "-t 5s": "-t 1s",
@@ -55,6 +56,8 @@ def run(command, checkout):
     assert done.returncode in ((0, 4, 5, 6, 8) if "harness" in command else (0,)), (
         f"{command}\n{done.stdout}\n{done.stderr}"
     )
+    # `plan` must be shown on a run that it can use.
+    assert "check each other" not in done.stdout or ". 0 of " not in done.stdout, done.stdout
 
 
 def is_there(url):

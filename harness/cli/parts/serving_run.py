@@ -24,7 +24,7 @@ from harness.measure.target.session import open_session
 from harness.plan.option_text import seconds_text
 from harness.plan.plan import first_look_seconds
 from harness.plan.plan_draft import estimated_seconds
-from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file
+from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file, is_url
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep
 from harness.run.capacity_run import run_capacity
@@ -33,7 +33,7 @@ from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
 from harness.run.tune_run import run_tune
-from harness.system.cpu_cores import plan_isolation
+from harness.system.cpu_cores import NOT_STARTED, plan_isolation
 from harness.system.named_secrets import hidden_query_secrets
 from harness.wire.credentials import add_headers
 
@@ -110,7 +110,7 @@ class ServingRun(RunFrame[RunDir]):
         for reason in plan.left_out:
             listener(Note(f"left out: {reason}"))
         _add_headers_of_recipe(plan)
-        isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
+        isolation = _isolation_of(plan)
         with trial_forks(isolation, _AHEAD) as forks:  # they import while the target starts
             session = open_session(plan, isolation, progress_events(listener))
             self._run_against(session, isolation, listener, forks)
@@ -125,7 +125,7 @@ class ServingRun(RunFrame[RunDir]):
         try:
             few = too_few_cores(plan, isolation)
             text = f"{isolation.text} {few}".strip()
-            self._keep(isolation=text, isolated=isolation.isolated, target_cores=len(isolation.target_cores))
+            self._keep(isolation=text, isolated=isolation.isolated, target_cores=len(isolation.target_cores) or None)
             if few:
                 listener(Note(few))
             if plan.remote_workers:
@@ -200,13 +200,26 @@ class ServingRun(RunFrame[RunDir]):
         )
 
 
+def _isolation_of(plan: Plan) -> Isolation:
+    """How the cores of this machine are divided for the plan; only servers that are started here are given any."""
+    import msgspec
+
+    isolation = plan_isolation(isolate=plan.isolate and not plan.in_process, load_processes=plan.load_processes)
+    elsewhere = [is_url(target) for target in plan.targets]
+    if all(elsewhere):
+        return isolation.of_load()
+    if any(elsewhere):
+        return msgspec.structs.replace(isolation, text=f"{isolation.text} The server by URL {NOT_STARTED}.")
+    return isolation
+
+
 def _add_headers_of_recipe(plan: Plan) -> None:
     """Put the headers of the target's recipe beside those of the command line, which win. Raises UserError.
 
     Where two targets are compared there are none: one would get the secrets of the other.
     """
     spec = find_target(plan.target)
-    if isinstance(spec, RecipeTarget) and plan.targets == (plan.target,):
+    if isinstance(spec, RecipeTarget) and len(plan.targets) == 1:
         recipe = spec.recipe
         add_headers(recipe.request.lines, f"{recipe.path}: header", recipe.folder)
 

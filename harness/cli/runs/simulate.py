@@ -14,11 +14,12 @@ from harness.judge.simulation_result import Simulation, write_simulation
 from harness.plan.arrivals import Closed
 from harness.plan.load_options import MOST_RPS
 from harness.plan.option_text import number
-from harness.plan.target_spec import find_target
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from harness.judge.simulation.prediction import Offered
-    from harness.plan.knobs import Setting
+    from harness.plan.knobs import Setting, Value
     from harness.plan.plan import Plan
     from harness.record.run_dir import RunDir, RunRecord
 
@@ -71,7 +72,7 @@ def command(
     python -m harness simulate results/my-run replicas=8 batch_size=1,8,64 --cores 8 --rate 5000
     """  # noqa: D301
     from harness.cli.parts.serving_run import ServingRun
-    from harness.judge.simulation.prediction import SIMULATED, Offered, settings_of
+    from harness.judge.simulation.prediction import SIMULATED, Offered
     from harness.record.run_dir import RunDir
     from reports import write_reports
     from reports.views.simulation import simulation_text
@@ -82,10 +83,7 @@ def command(
     record = folder.read()
     offered = Offered(users_per_replica or _most_users(record.plan), rate)
     swept = SIMULATED.parse_sweep(knobs or DEFAULT_WORDS)
-    settings = _that_fit(
-        list(settings_of(swept, _measured(record.plan))), cores or record.target_cores, named=bool(knobs)
-    )
-    simulation = _simulate(folder, record, settings, offered, cores=cores or record.target_cores, seed=seed)
+    simulation = _simulate(folder, record, swept, offered, cores=_cores(record, cores), named=bool(knobs), seed=seed)
     write_simulation(folder.path, simulation)
     write_reports(folder.path, ServingRun(folder).report())
     if as_json:
@@ -94,6 +92,17 @@ def command(
         print(simulation_text(simulation))
         print(f"report: {folder.path / 'report.html'}")
     return ExitCode.OK
+
+
+def _cores(record: RunRecord, given: int | None) -> int:
+    """Those of the machine to predict for. Raises UserError where the user gave none and the target's are not known."""
+    cores = given or record.target_cores
+    if cores is None:
+        raise UserError(
+            "--cores: the server was not started here, so its cores are not known; give those of the machine to "
+            "predict for, such as --cores 8"
+        )
+    return cores
 
 
 def _that_fit(settings: list[Setting], cores: int, *, named: bool) -> list[Setting]:
@@ -109,19 +118,29 @@ def _that_fit(settings: list[Setting], cores: int, *, named: bool) -> list[Setti
 
 
 def _simulate(
-    folder: RunDir, record: RunRecord, settings: list[Setting], offered: Offered, *, cores: int, seed: int
+    folder: RunDir,
+    record: RunRecord,
+    swept: Mapping[str, Sequence[Value]],
+    offered: Offered,
+    *,
+    cores: int,
+    named: bool,
+    seed: int,
 ) -> Simulation:
-    from harness.judge.simulation.fit import batch_trials, fit
+    from harness.judge.simulation.batching import batching_of
+    from harness.judge.simulation.fit import batch_trials, fit, most_rows
     from harness.judge.simulation.hold_out import error_sentence, prediction_errors
-    from harness.judge.simulation.prediction import predict
+    from harness.judge.simulation.prediction import predict, settings_of
     from harness.judge.simulation.sentences import sentences
 
     plan = record.plan
     trials = batch_trials(plan, (folder.trial_data(plan, trial) for trial in folder.begun(plan)))
     calibration = fit(trials)
+    batching = batching_of(plan.target, plan.fixed, most_rows(trials))
+    settings = _that_fit(list(settings_of(swept, batching)), cores, named=named)
     pieces_ms = record.model.piece_ms if record.model else ()
     predictions = tuple(predict(calibration, settings, offered, pieces_ms, seed))
-    errors = error_sentence(prediction_errors(plan, trials, seed))
+    errors = error_sentence(prediction_errors(trials, seed))
     return Simulation(
         slope_ms=calibration.service.slope_ms,
         base_ms=calibration.service.base_ms,
@@ -134,12 +153,6 @@ def _simulate(
         sentences=(errors, *sentences(predictions, calibration, pieces_ms, cores, offered.rate_rps)),
         curve_ms=calibration.service.curve_ms,
     )
-
-
-def _measured(plan: Plan) -> Setting:
-    """The batching that the run had, where it swept none: its own words, or the target's defaults."""
-    defaults = find_target(plan.target).knobs.defaults()
-    return {**{name: defaults[name] for name in ("batch_size", "batch_wait_ms") if name in defaults}, **plan.fixed}
 
 
 def _most_users(plan: Plan) -> int:

@@ -23,11 +23,16 @@ MS_PER_S = 1e3
 Group = list[tuple["PointMetrics", "Layout"]]
 
 
-def scaling(plan: Plan, points: Sequence[PointMetrics], cores: int, pieces_ms: Sequence[float]) -> Scaling | None:
+def scaling(
+    plan: Plan, points: Sequence[PointMetrics], cores: int | None, pieces_ms: Sequence[float]
+) -> Scaling | None:
     """The comparison over every load; None where the run has only one layout.
 
-    `cores` are those of the target where the knob `cores` says nothing; `pieces_ms` of the model card.
+    `cores` are those of the target where the knob `cores` says nothing, None where they are not known: then the server
+    was not started here, and has no layouts; `pieces_ms` of the model card.
     """
+    if cores is None:
+        return None
     laid_out = [(point, _layout(plan, point, cores)) for point in points if point.counts.ok]
     if not set(LAYOUT_KNOBS) & set(plan.swept) or len({layout for _, layout in laid_out}) < 2:
         return None

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.judge.interval import Interval
+from harness.judge.number_text import milliseconds
 from harness.judge.replicas.user_curve import Level, UserCurve, fit_curve
 from harness.judge.simulation.fit import fit
-from harness.judge.simulation.prediction import SIMULATED, system_of
+from harness.judge.simulation.prediction import system_of
 from harness.judge.simulation.simulated_run import simulate
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.simulation.fit import BatchTrial
-    from harness.judge.simulation.system import SimulatedSystem
     from harness.plan.knobs import Setting
 
 REQUESTS = 30_000  # simulated for each rate
@@ -29,8 +30,7 @@ LEAST_ERROR = 0.15  # of a percentile: a simulation of that many requests has an
 LEAST_RATE_ERROR = 0.02  # of what a replica can do: near it, the percentile follows that steeply
 LEAST_CURVE_ERROR = 0.1  # of a percentile, added beyond the two servers that bound what a curve allows
 HOLD_OUT_REQUESTS = 6_000
-ALMOST = 0.9  # of the largest batch or of the highest throughput: as good as that
-BATCHING = ("batch_size", "batch_wait_ms")
+ALMOST = 0.9  # of the largest batch: as good as that
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ class TailRange:
     low_ms: float
     high_ms: float
 
+    @property
+    def text(self) -> str:
+        """`18 ms to 22 ms`; `at most 22 ms` where it is too wide to say anything."""
+        low, high = milliseconds(self.low_ms), milliseconds(self.high_ms)
+        if Interval(self.high_ms, self.low_ms, self.high_ms).vague:
+            return f"at most {high}"
+        return high if low == high else f"{low} to {high}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -60,16 +68,18 @@ class Rate:
 class BatchModel:
     """A replica whose batches were measured, simulated batch by batch.
 
-    most_rps: what it completes when it is never idle; measured_rps: the highest throughput at which it was measured.
+    most_rps: what it completes when it is never idle; measured_rps: the highest throughput at which it was measured;
+    saturated: whether it can do no more than most_rps; from_one: whether a lone request was measured, or its batch.
     """
 
     source = "the batches that the run measured"
+    saturated = from_one = True
 
-    def __init__(self, setting: Setting, trials: Sequence[BatchTrial], p: float, seed: int) -> None:
-        """`trials` are those of all settings that differ from this one in batching only."""
+    def __init__(self, setting: Setting, batching: Setting, trials: Sequence[BatchTrial], p: float, seed: int) -> None:
+        """`batching` is that of the setting; `trials` those of all settings that differ from it in batching only."""
         self.setting = setting
         self._seed = seed
-        self._system = _system(trials, setting)
+        self._system = system_of(fit(trials), batching, ())
         self.held_out = _held_out(trials, p, seed)
         busiest = simulate(self._system, Closed(users=4 * self._system.batch_size), HOLD_OUT_REQUESTS, seed)
         self.most_rps = busiest.throughput_rps
@@ -101,6 +111,8 @@ class CurveModel:
         self._seed = seed
         self._curve = fit_curve(levels, p)
         self.most_rps = self.measured_rps = self._curve.most_rps
+        self.saturated = self._curve.saturated
+        self.from_one = self._curve.users[0] == 1
         self.held_out = [_without(levels, level, seed, p) for level in sorted(levels, key=_users)[1:-1]]
 
     def tail(self, rate_rps: float, p: float) -> TailRange:
@@ -119,6 +131,7 @@ class RateModel:
     """A replica that was measured under Poisson arrivals: what was seen at the next higher rate, and nothing beyond."""
 
     source = "its response times at measured rates of arrivals"
+    saturated = from_one = False  # lower and higher rates may give anything
 
     def __init__(self, setting: Setting, rates: Sequence[Rate]) -> None:
         self.setting = setting
@@ -171,7 +184,7 @@ def _held_out(trials: Sequence[BatchTrial], p: float, seed: int) -> list[HeldOut
         own = [trial for trial in trials if trial.point.number == point.number]
         if not isinstance(point.arrivals, Closed | Poisson) or not _between_others(own, others):
             continue
-        outcome = simulate(_system(others, point.setting), point.arrivals, HOLD_OUT_REQUESTS, seed)
+        outcome = simulate(system_of(fit(others), own[0].batching, ()), point.arrivals, HOLD_OUT_REQUESTS, seed)
         measured_rps = float(np.mean([trial.throughput_rps for trial in own]))
         measured_ms = _quantile(np.concatenate([trial.responses_ms for trial in own]), p)
         tail = math.log(_quantile(outcome.responses_ms, p) / measured_ms)
@@ -183,11 +196,6 @@ def _between_others(own: Sequence[BatchTrial], others: Sequence[BatchTrial]) -> 
     sizes = [trial.mean_rows for trial in others]
     mean = float(np.mean([trial.mean_rows for trial in own]))
     return bool(sizes) and min(sizes) * ALMOST <= mean <= max(sizes) / ALMOST
-
-
-def _system(trials: Sequence[BatchTrial], setting: Setting) -> SimulatedSystem:
-    batching = {name: value for name, value in setting.items() if name in BATCHING}
-    return system_of(fit(trials), {**SIMULATED.defaults(), **batching}, ())
 
 
 def _quantile(values: NDArray[np.float64], p: float) -> float:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import UserError
-from harness.judge.conclusions.grid_recommendation import cause_of_invalid
 from harness.judge.findings import Verdict
-from harness.judge.replicas.replica_model import BATCHING, BatchModel, CurveModel, Rate, RateModel, TailRange
+from harness.judge.replicas.no_replica_plan import none_keeps, nothing_usable, too_noisy
+from harness.judge.replicas.replica_model import BatchModel, CurveModel, Rate, RateModel, TailRange
 from harness.judge.replicas.user_curve import Level
-from harness.plan.arrivals import Closed
+from harness.judge.simulation.batching import BATCHING, known_batching
+from harness.plan.arrivals import Closed, Poisson
 from harness.plan.knobs import Setting
 from harness.plan.process_layout import WHOLE, layout_of
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from harness.judge.metrics import PointMetrics
+    from harness.judge.replicas.no_replica_plan import NoReplicaPlan
     from harness.judge.replicas.replica_model import ReplicaModel
     from harness.judge.run_result import RunResult
     from harness.judge.simulation.fit import BatchTrial
@@ -33,7 +35,7 @@ PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 TOO_FAR = 0.25  # median error of throughput at held-out points above which nothing is said
 TOO_FAR_TAIL = math.log(2)  # the same of the percentile: by more than a factor of 2
 MOST_USED = 0.95  # of what a replica completes: above, any drift makes the queue grow without end
-MOST_REPLICAS = 100_000
+MOST_TIMES = 64  # the fewest replicas that can serve the rate: so many are hardly used
 FEWEST_LEVELS = 3  # of users: two for the curve and one to hold out
 
 
@@ -44,7 +46,9 @@ class ReplicaPlan(msgspec.Struct, frozen=True, kw_only=True):
     rate_rps: float
     bound: str
     replicas: int
-    used: float  # of what each completes
+    used: float  # of the most that one is known to complete
+    saturated: bool  # whether one can do no more than that
+    fewer_may_do: bool  # that most decides the number, and one may do more
     low_ms: float
     high_ms: float
     one_lost_ms: tuple[float, float] | None  # with one replica less; None where the others cannot serve the rate
@@ -54,12 +58,6 @@ class ReplicaPlan(msgspec.Struct, frozen=True, kw_only=True):
     off_throughput: float  # median relative error at held-out points
     off_tail: float
     held_out: int
-
-
-class NoReplicaPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Why it cannot be said."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +89,15 @@ def plan_replicas(
     usable = {point.point for point in result.points if point.verdict is not Verdict.INVALID}
     models = list(_models(plan, result, [trial for trial in trials if trial.point.number in usable], demand))
     if not models:
-        return NoReplicaPlan(reason=_nothing_usable(result))
+        return nothing_usable(result)
     believed = [model for model in models if not _too_far(model)]
     if not believed:
-        return NoReplicaPlan(reason=_off_sentence(models[0]))
-    found = [each for model in believed if (each := _search(model, demand)) is not None]
+        return too_noisy(*_errors(models[0]), len(models[0].held_out))
+    answers = [_search(model, demand) for model in believed]
+    found = [each for each in answers if isinstance(each, ReplicaPlan)]
     if not found:
-        return NoReplicaPlan(
-            reason=f"No setting of this run keeps {demand.bound}, however many replicas share the rate."
-        )
+        tails = [each for each in answers if isinstance(each, TailRange)]
+        return none_keeps(demand.bound, tails, lowest=all(model.from_one for model in believed))
     return min(found, key=lambda each: (each.replicas, each.high_ms))
 
 
@@ -117,7 +115,7 @@ def _models(plan: Plan, result: RunResult, trials: Sequence[BatchTrial], demand:
     for name, group in by_setting.items():
         setting = {**plan.fixed, **group[0].setting}
         levels = [_level(point, demand.p) for point in group if _is_closed(plan, point)]
-        rates = [rate for point in group if (rate := _rate(point, demand.p)) is not None]
+        rates = [rate for point in group if (rate := _rate(plan, point, demand.p)) is not None]
         if name not in done and len(levels) >= FEWEST_LEVELS:
             yield CurveModel(setting, levels, demand.p, demand.seed)
         elif name not in done and len(rates) >= FEWEST_LEVELS:
@@ -132,10 +130,21 @@ def _batch_models(plan: Plan, trials: Sequence[BatchTrial], demand: Demand) -> I
 
     for _, group in groupby(sorted(trials, key=others), key=others):
         alike = list(group)
-        for setting in {repr(trial.point.setting): trial.point.setting for trial in alike}.values():
-            model = BatchModel({**plan.fixed, **setting}, alike, demand.p, demand.seed)
+        if not _limit_known(plan, alike):
+            continue
+        for own in {repr(trial.point.setting): trial for trial in alike}.values():
+            model = BatchModel({**plan.fixed, **own.point.setting}, own.batching, alike, demand.p, demand.seed)
             if model.held_out:
                 yield model
+
+
+def _limit_known(plan: Plan, trials: Sequence[BatchTrial]) -> bool:
+    """Whether it is known how large batches become: by a knob, or since twice as many users saw no larger ones."""
+    own = trials[0]
+    if "batch_size" in known_batching(plan.target_request(own.point).target, plan.setting_of(own.point)):
+        return True
+    users = max((each.point.arrivals.users for each in trials if isinstance(each.point.arrivals, Closed)), default=0)
+    return users >= 2 * int(own.batching["batch_size"])
 
 
 def _is_whole(plan: Plan, point: PointMetrics) -> bool:
@@ -148,11 +157,12 @@ def _is_closed(plan: Plan, point: PointMetrics) -> bool:
     return isinstance(arrivals, Closed) and not arrivals.think_time_s and point.throughput_rps.value > 0
 
 
-def _rate(point: PointMetrics, p: float) -> Rate | None:
-    tail = point.response.at(p)
-    if point.rate_target_rps is None or tail is None or tail.low_ms is None or tail.high_ms is None:
+def _rate(plan: Plan, point: PointMetrics, p: float) -> Rate | None:
+    """None for other arrivals than Poisson's: those of a constant rate, for example, queue far less."""
+    arrivals, tail = plan.point(point.point).arrivals, point.response.at(p)
+    if not isinstance(arrivals, Poisson) or tail is None or tail.low_ms is None or tail.high_ms is None:
         return None
-    return Rate(point.rate_target_rps, TailRange(tail.low_ms, tail.high_ms))
+    return Rate(arrivals.rate_rps, TailRange(tail.low_ms, tail.high_ms))
 
 
 def _level(point: PointMetrics, p: float) -> Level:
@@ -171,18 +181,20 @@ def _errors(model: ReplicaModel) -> tuple[float, float]:
     return median(rates), median(tails)
 
 
-def _search(model: ReplicaModel, demand: Demand) -> ReplicaPlan | None:
-    """The fewest replicas whose share of the rate keeps the limit. None where none do."""
+def _search(model: ReplicaModel, demand: Demand) -> ReplicaPlan | TailRange:
+    """The fewest replicas whose share of the rate keeps the limit; where none do, the lowest percentile of any."""
     rate_rps, bound, p = demand.rate_rps, demand.bound, demand.p
+    tails: dict[int, TailRange] = {}
 
     def keeps(replicas: int) -> bool:
-        return model.tail(rate_rps / replicas, p).high_ms <= bound.limit
+        tails[replicas] = model.tail(rate_rps / replicas, p)
+        return tails[replicas].high_ms <= bound.limit
 
     least = max(1, math.ceil(rate_rps / (MOST_USED * model.most_rps)))
     replicas = _fewest(keeps, least)
     if replicas is None:
-        return None
-    tail, share_rps = model.tail(rate_rps / replicas, p), rate_rps / replicas
+        return min(tails.values(), key=lambda tail: tail.low_ms)
+    tail, share_rps = tails[replicas], rate_rps / replicas
     left = replicas - 1
     lost = model.tail(rate_rps / left, p) if left and rate_rps / left <= MOST_USED * model.most_rps else None
     off_rate, off_tail = _errors(model)
@@ -192,6 +204,8 @@ def _search(model: ReplicaModel, demand: Demand) -> ReplicaPlan | None:
         bound=str(bound),
         replicas=replicas,
         used=share_rps / model.most_rps,
+        saturated=model.saturated,
+        fewer_may_do=replicas == least > 1 and not model.saturated,
         low_ms=tail.low_ms,
         high_ms=tail.high_ms,
         one_lost_ms=(lost.low_ms, lost.high_ms) if lost else None,
@@ -209,30 +223,10 @@ def _fewest(keeps: Callable[[int], bool], least: int) -> int | None:
     high = least
     while not keeps(high):
         high *= 2
-        if high > MOST_REPLICAS or high > least * 64:
+        if high > least * MOST_TIMES:
             return None
     low = max(least - 1, high // 2) if high > least else least - 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if keeps(middle) else (middle, high)
     return high
-
-
-def _nothing_usable(result: RunResult) -> str:
-    invalid = sum(point.verdict is Verdict.INVALID for point in result.points)
-    if invalid == len(result.points):
-        cause = cause_of_invalid(result.points)
-        return f"Every point is INVALID: {cause[0] if cause else 'nothing was measured'}"
-    return (
-        "The run has no setting whose points check each other: three numbers of users or three rates, one replica; "
-        f"sweep for example --concurrency 1,8,32,128. {invalid} of {len(result.points)} points are INVALID."
-    )
-
-
-def _off_sentence(model: ReplicaModel) -> str:
-    off_rate, off_tail = map(math.expm1, _errors(model))
-    return (
-        f"The run is too noisy: points predicted from the others are off by {100 * off_rate:.0f} % in throughput and "
-        f"{100 * off_tail:.0f} % in the percentile (medians of {len(model.held_out)}). Measure longer, or on a quieter "
-        "machine."
-    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MS_PER_S = 1e3
 WARMUP_SHARE = 0.1
 FULL = 0.97  # of the highest throughput: more users only wait
+ALMOST = 0.9  # of the highest throughput: as good as that
 FACTORS = 4096
 VARIATIONS = np.geomspace(1e-3, 30, 60)  # squared coefficient of variation of the gaps that are tried
 
@@ -51,6 +52,11 @@ class UserCurve:
     def most_rps(self) -> float:
         """The highest throughput that was measured."""
         return max(self.rates_rps)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether half of the most users that were measured have almost the highest throughput."""
+        return bool(self.rates_to(self.users[-1] // 2).max() >= ALMOST * self.most_rps)
 
     def rates_to(self, count: int) -> NDArray[np.float64]:
         """X(0) to X(count): on straight lines of the logarithms, and as at the ends beyond them; X(0) is 0."""

@@ -8,7 +8,7 @@ and back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.errors import UserError
 from harness.judge.numbers.trial_rows import trial_rows
+from harness.judge.simulation.batching import batching_of
 from harness.judge.simulation.service_time import ServiceTime, fit_service
 from harness.plan.process_layout import WHOLE, layout_of
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.judge.numbers.trial_rows import TrialRows
+    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan, Point
     from harness.record.trial_data import TrialData
 
@@ -55,6 +57,7 @@ class BatchTrial:
     wait_ms: float
     response_ms: float
     responses_ms: NDArray[np.float64]  # of all good requests, sorted
+    batching: Setting = field(default_factory=dict)  # the knobs of batching, complete
 
     @property
     def mean_rows(self) -> float:
@@ -85,8 +88,17 @@ class BatchTrial:
 
 def batch_trials(plan: Plan, trials: Iterable[TrialData]) -> list[BatchTrial]:
     """The batches of the trials with one replica of the whole model; none of a trial whose rows have no batches."""
-    found = (_trial(each.point, trial_rows(each)) for each in trials if _is_whole(plan, each))
-    return [trial for trial in found if trial is not None]
+    told = (_trial(each.point, trial_rows(each)) for each in trials if _is_whole(plan, each))
+    found = [trial for trial in told if trial is not None]
+    if not found:
+        return []
+    largest = most_rows(found)
+    return [replace(trial, batching=_batching(plan, trial.point, largest)) for trial in found]
+
+
+def most_rows(trials: Sequence[BatchTrial]) -> int:
+    """Of the largest batch in any of the trials."""
+    return max(int(trial.rows.max()) for trial in trials)
 
 
 def fit(trials: Sequence[BatchTrial]) -> ServiceFit:
@@ -108,6 +120,10 @@ def fit(trials: Sequence[BatchTrial]) -> ServiceFit:
         busy_trials=len(busy),
         largest_batch=len(service.curve_ms) or int(rows.max()),
     )
+
+
+def _batching(plan: Plan, point: Point, largest: int) -> Setting:
+    return batching_of(plan.target_request(point).target, plan.setting_of(point), largest)
 
 
 def _is_whole(plan: Plan, trial: TrialData) -> bool:

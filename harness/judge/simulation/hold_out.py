@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge.number_text import percent
 from harness.judge.simulation.fit import fit
-from harness.judge.simulation.prediction import SIMULATED, system_of
+from harness.judge.simulation.prediction import system_of
 from harness.judge.simulation.simulated_run import simulate
 from harness.plan.arrivals import Closed, Poisson
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.judge.simulation.fit import BatchTrial
-    from harness.plan.knobs import Setting
-    from harness.plan.plan import Plan, Point
+    from harness.plan.plan import Point
 
 REQUESTS = 5_000  # simulated for each point
 TOO_FAR = 0.25  # median error of throughput above which the predictions cannot be relied on
@@ -36,20 +35,20 @@ class PointError:
     held_out: bool
 
 
-def prediction_errors(plan: Plan, trials: Sequence[BatchTrial], seed: int) -> list[PointError]:
+def prediction_errors(trials: Sequence[BatchTrial], seed: int) -> list[PointError]:
     """The error at each measured point with a closed loop or Poisson arrivals."""
     points = {trial.point.number: trial.point for trial in trials}
     return [
-        _error(plan, point, point.arrivals, trials, seed)
+        _error(point, point.arrivals, trials, seed)
         for point in points.values()
         if isinstance(point.arrivals, Closed | Poisson)
     ]
 
 
-def _error(plan: Plan, point: Point, arrivals: Closed | Poisson, trials: Sequence[BatchTrial], seed: int) -> PointError:
+def _error(point: Point, arrivals: Closed | Poisson, trials: Sequence[BatchTrial], seed: int) -> PointError:
     others = [trial for trial in trials if trial.point.setting != point.setting]
     own = [trial for trial in trials if trial.point.number == point.number]
-    system = system_of(fit(others or trials), _batching(plan, point), ())
+    system = system_of(fit(others or trials), own[0].batching, ())
     outcome = simulate(system, arrivals, REQUESTS, seed)
     measured_rps = sum(trial.throughput_rps for trial in own) / len(own)
     measured_ms = sum(trial.response_ms for trial in own) / len(own)
@@ -59,11 +58,6 @@ def _error(plan: Plan, point: Point, arrivals: Closed | Poisson, trials: Sequenc
         response=float(outcome.responses_ms.mean()) / measured_ms - 1.0,
         held_out=bool(others),
     )
-
-
-def _batching(plan: Plan, point: Point) -> Setting:
-    known = {name: value for name, value in plan.setting_of(point).items() if name in ("batch_size", "batch_wait_ms")}
-    return {**SIMULATED.defaults(), "batch_size": plan.fixed.get("batch_size", 1), **known}
 
 
 def error_sentence(errors: Sequence[PointError]) -> str:

@@ -13,13 +13,14 @@ from harness.judge.simulation.system import SimulatedSystem
 from harness.judge.simulation_result import Prediction
 from harness.judge.stats.quantiles import quantile
 from harness.plan.arrivals import Closed, Poisson
-from harness.plan.knobs import Apply, Knob, KnobSet, Setting
+from harness.plan.knobs import Apply, Knob, KnobSet, Setting, setting_text
 from harness.plan.process_layout import PORT, QUEUE, stage_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.judge.simulation.fit import ServiceFit
+    from harness.judge.simulation.simulated_run import SimulatedTimes
     from harness.plan.knobs import Value
 
 REQUESTS = 20_000
@@ -77,24 +78,26 @@ class Offered:
         return f"{users} user{'s' if users > 1 else ''}"
 
 
-def settings_of(swept: Mapping[str, Sequence[Value]], measured: Setting) -> Iterator[Setting]:
-    """Every combination, over what was measured; the knobs' own defaults for what neither says."""
-    batching = {name: value for name, value in measured.items() if name in ("batch_size", "batch_wait_ms")}
+def settings_of(swept: Mapping[str, Sequence[Value]], batching: Setting) -> Iterator[Setting]:
+    """Every combination, over the batching that was measured; the knobs' own defaults for what neither says."""
     base = {**SIMULATED.defaults(), **batching}
     for combination in itertools.product(*swept.values()):
         yield {**base, **dict(zip(swept, combination, strict=True))}
 
 
 def system_of(calibration: ServiceFit, setting: Setting, pieces_ms: Sequence[float]) -> SimulatedSystem:
-    """The system that `setting` makes of what was measured. Raises UserError where the model has too few parts."""
-    stages = int(setting["stages"])
-    shares = stage_shares(pieces_ms, stages)
+    """The system that `setting` makes of what was measured, with the knobs' defaults for what it leaves out.
+
+    Raises UserError where the model has too few parts.
+    """
+    complete = {**SIMULATED.defaults(), **setting}
+    shares = stage_shares(pieces_ms, int(complete["stages"]))
     return SimulatedSystem(
         stages=tuple(calibration.service.scaled(share) for share in shares),
-        replicas=int(setting["replicas"]),
-        dispatch=str(setting["dispatch"]),
-        batch_size=int(setting["batch_size"]),
-        batch_wait_ms=float(setting["batch_wait_ms"]),
+        replicas=int(complete["replicas"]),
+        dispatch=str(complete["dispatch"]),
+        batch_size=int(complete["batch_size"]),
+        batch_wait_ms=float(complete["batch_wait_ms"]),
         request_ms=calibration.request_ms,
         travel_ms=calibration.travel_ms,
     )
@@ -103,26 +106,41 @@ def system_of(calibration: ServiceFit, setting: Setting, pieces_ms: Sequence[flo
 def predict(
     calibration: ServiceFit, settings: Iterable[Setting], offered: Offered, pieces_ms: Sequence[float], seed: int
 ) -> Iterator[Prediction]:
-    """Simulate each setting in turn; the first is what the others are measured by."""
-    first_rps = None
-    for setting in settings:
-        system = system_of(calibration, setting, pieces_ms)
-        arrivals = offered.arrivals(system.replicas)
+    """Simulate each setting in turn; under users also one replica in one process, by which it is measured.
+
+    That one has the dispatch and the batching of the setting, and the users of one replica.
+    """
+
+    def run(setting: Setting) -> SimulatedTimes:
+        arrivals = offered.arrivals(int(setting["replicas"]))
         users = arrivals.users if isinstance(arrivals, Closed) else 0
-        outcome = simulate(system, arrivals, max(REQUESTS, REQUESTS_PER_USER * users), seed)
-        ordered_ms = np.sort(outcome.responses_ms)
-        first_rps = first_rps or outcome.throughput_rps
-        computing = system.replicas * len(system.stages)
-        speedup = outcome.throughput_rps / first_rps
-        yield Prediction(
-            setting=setting,
-            load=offered.words(system.replicas),
-            processes=computing,
-            throughput_rps=outcome.throughput_rps,
-            p50_ms=float(quantile(ordered_ms, 0.5)),
-            p99_ms=float(quantile(ordered_ms, 0.99)),
-            mean_batch=float(outcome.batch_sizes.mean()),
-            busy_share=outcome.busy_share,
-            speedup=speedup,
-            efficiency=speedup / computing,
-        )
+        system = system_of(calibration, setting, pieces_ms)
+        return simulate(system, arrivals, max(REQUESTS, REQUESTS_PER_USER * users), seed)
+
+    rates_of_one: dict[str, float] = {}
+    for setting in settings:
+        outcome, speedup = run(setting), None
+        if offered.rate_rps is None:  # of a rate, all that keep up with it serve the same
+            one = {**setting, "replicas": 1, "stages": 1}
+            name = setting_text(one)
+            rates_of_one[name] = rates_of_one.get(name) or run(one).throughput_rps
+            speedup = outcome.throughput_rps / rates_of_one[name]
+        yield _prediction(setting, offered, outcome, speedup)
+
+
+def _prediction(setting: Setting, offered: Offered, outcome: SimulatedTimes, speedup: float | None) -> Prediction:
+    ordered_ms = np.sort(outcome.responses_ms)
+    replicas = int(setting["replicas"])
+    computing = replicas * int(setting["stages"])
+    return Prediction(
+        setting=setting,
+        load=offered.words(replicas),
+        processes=computing,
+        throughput_rps=outcome.throughput_rps,
+        p50_ms=float(quantile(ordered_ms, 0.5)),
+        p99_ms=float(quantile(ordered_ms, 0.99)),
+        mean_batch=float(outcome.batch_sizes.mean()),
+        busy_share=outcome.busy_share,
+        speedup=speedup,
+        efficiency=None if speedup is None else speedup / computing,
+    )

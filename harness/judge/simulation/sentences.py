@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.number_text import figure, grouped, milliseconds, percent
+from harness.judge.simulation_result import batching_text, replica_series
 from harness.plan.knobs import format_value
 from harness.plan.process_layout import PORT, QUEUE
 
@@ -45,10 +46,8 @@ def sentences(
         )
     if not calibration.busy_trials:
         yield "No trial kept the process busy: the time of a request outside the model is not known and taken as zero."
-    for dispatch in (PORT, QUEUE):
-        several = [each for each in predictions if each.setting["dispatch"] == dispatch and each.setting["stages"] == 1]
-        if len(several) > 1:
-            yield _how_far(several, dispatch, calibration)
+    for series in replica_series(predictions):
+        yield _how_far(series, predictions, calibration)
     yield from _stages(predictions, pieces_ms)
     yield from _port_against_queue(predictions)
     if rate_rps is not None:
@@ -66,32 +65,45 @@ def _behind(predictions: Sequence[Prediction], rate_rps: float) -> Iterator[str]
         )
 
 
-def _how_far(several: Sequence[Prediction], dispatch: str, calibration: ServiceFit) -> str:
-    first, last = several[0], several[-1]
-    if last.load == first.load:  # the same for all: more of them can only respond sooner
+def _how_far(series: Sequence[Prediction], among: Sequence[Prediction], calibration: ServiceFit) -> str:
+    first, last = series[0], series[-1]
+    if last.speedup is None or last.efficiency is None:  # under a rate more of them can only respond sooner
         return (
-            f"At {last.load}, dispatch={dispatch}: a p99 of {milliseconds(first.p99_ms)} with "
-            f"{first.setting['replicas']} replicas, of {milliseconds(last.p99_ms)} with {last.setting['replicas']}."
+            f"At {last.load}, {_fed(last, among)}: a p99 of {milliseconds(first.p99_ms)} with {_replicas(first)}, of "
+            f"{milliseconds(last.p99_ms)} with {_replicas(last)}."
         )
-    where = "Behind one port" if dispatch == PORT else "Behind one queue"
-    said = f"{where} {last.setting['replicas']} replicas give {figure(last.speedup, 3)}\u00d7 of one"
-    paying = [each for each in several if each.efficiency >= PAYS_FROM]
-    if last in paying:
+    batching = batching_text(last, among)
+    where = f"Behind one {last.setting['dispatch']}{f' with {batching},' if batching else ''}"
+    said = f"{where} {_replicas(last)} give {figure(last.speedup, 3)}\u00d7 of one"
+    paying = [each for each in series if (each.efficiency or 0.0) >= PAYS_FROM]
+    if last in paying or not paying:
         return f"{said}, {percent(last.efficiency)} of each."
-    most = max((int(each.setting["replicas"]) for each in paying), default=1)
+    most = max(int(each.setting["replicas"]) for each in paying)
     ceiling_rps = MS_PER_S / calibration.request_ms if calibration.request_ms else None
-    full = dispatch == QUEUE and ceiling_rps is not None and last.throughput_rps > FULL * ceiling_rps
+    full = last.setting["dispatch"] == QUEUE and ceiling_rps is not None and last.throughput_rps > FULL * ceiling_rps
     why = f": the one process that listens is full at {grouped(ceiling_rps or 0)} req/s" if full else ""
     return f"{said}; beyond {most} each adds less than half of itself{why}."
+
+
+def _replicas(each: Prediction) -> str:
+    count = int(each.setting["replicas"])
+    return f"{grouped(count)} replica{'s' if count > 1 else ''}"
+
+
+def _fed(each: Prediction, among: Sequence[Prediction]) -> str:
+    """Its dispatch, and its batching where that differs among those."""
+    return ", ".join(filter(None, (f"dispatch={each.setting['dispatch']}", batching_text(each, among))))
 
 
 def _stages(predictions: Sequence[Prediction], pieces_ms: Sequence[float]) -> Iterator[str]:
     cut = [each for each in predictions if int(each.setting["stages"]) > 1 and int(each.setting["replicas"]) == 1]
     for each in cut:
-        yield (
-            f"{each.setting['stages']} stages (dispatch={each.setting['dispatch']}) give {figure(each.speedup, 3)}"
-            f"\u00d7 of the whole model in one process, {percent(each.efficiency)} of each process."
-        )
+        if each.speedup is not None and each.efficiency is not None:
+            yield (
+                f"{each.setting['stages']} stages ({_fed(each, predictions)}) give "
+                f"{figure(each.speedup, 3)}\u00d7 of the whole model in one process, "
+                f"{percent(each.efficiency)} of each process."
+            )
     if cut and not pieces_ms:
         yield "The model was never cut here, so its stages are taken to be equally long: the best that can be."
 
@@ -106,11 +118,13 @@ def _port_against_queue(predictions: Sequence[Prediction]) -> Iterator[str]:
     several = [(port, one) for port, one in pairs if int(port.setting["replicas"]) > 1]
     if several:
         port, one = max(several, key=lambda pair: abs(pair[0].p99_ms / pair[1].p99_ms - 1))
+        batching = batching_text(port, predictions)
         worse = port.p99_ms > one.p99_ms
         uneven, single = (
             (", where connections fall on replicas unevenly,", "") if worse else ("", ", where one listens")
         )
         yield (
-            f"They differ most at {port.setting['replicas']} replicas: a p99 of {milliseconds(port.p99_ms)} behind the "
-            f"port{uneven} and of {milliseconds(one.p99_ms)} behind the queue{single}."
+            f"They differ most at {_replicas(port)}{f' with {batching}' if batching else ''}: a p99 of "
+            f"{milliseconds(port.p99_ms)} behind the port{uneven} and of {milliseconds(one.p99_ms)} behind the "
+            f"queue{single}."
         )

@@ -8,8 +8,12 @@ import pytest
 from manual_clock import ManualClock
 
 from harness.clock import NS_PER_S
-from harness.measure.trial import LoadProcess
+from harness.measure.trial import LoadProcess, TrialJob
+from harness.plan.arrivals import Closed
+from harness.plan.paired.pairing import VARIANT, Pairing, Variant
+from harness.plan.plan import Plan, Point
 from harness.system.child_process import ChildProcess
+from harness.system.cpu_cores import Isolation
 
 pytestmark = pytest.mark.process
 
@@ -98,3 +102,17 @@ def test_a_load_that_ends_by_itself_succeeds_or_says_why(load, code, report, fai
     running._process.wait(30)
 
     assert running.wait(session(), NS_PER_S) == failure
+
+
+def test_only_of_a_server_that_was_started_here_it_is_known_whether_it_had_cores_of_its_own():
+    pinned = Isolation(target_cores=(0,), load_cores=(1,), isolated=True, text="")
+    variants = (Variant(name="A", target="batched"), Variant(name="B", target="http://127.0.0.1:8000"))
+    points = tuple(
+        Point(number=number, setting={VARIANT: each.name}, arrivals=Closed(users=1))
+        for number, each in enumerate(variants)
+    )
+    plan = Plan(
+        target="batched", scenario="s.py", points=points, pairing=Pairing(variants=variants, margin=0.1, budget_s=60)
+    )
+    jobs = [TrialJob(plan, None, point, None, pinned, None) for point in points]
+    assert [job.isolated for job in jobs] == [True, None]

@@ -57,6 +57,16 @@ def test_the_text_names_the_cores():
     )
 
 
+def test_beside_a_server_that_was_not_started_here_only_the_load_has_cores():
+    found = divide_cores((0, 1, 2, 3), alone, isolate=True).of_load()
+    assert (found.target_cores, found.load_cores, found.isolated) == ((), (3,), None)
+    assert found.text == (
+        "Load, samplers and harness ran on core 3; the server was not started here: its cores are not known."
+    )
+    alone_on_it = divide_cores((0,), alone, isolate=True).of_load()
+    assert (alone_on_it.load_cores, alone_on_it.isolated) == ((0,), None)
+
+
 def test_the_plan_of_this_machine_uses_only_what_this_process_may():
     plan = plan_isolation()
     assert set(plan.target_cores) | set(plan.load_cores) == os.sched_getaffinity(0)

@@ -8,6 +8,7 @@ import msgspec
 from harness.judge.interval import Interval
 from harness.judge.run_result import LayoutMetrics, Scaling
 from harness.judge.simulation_result import Prediction, Simulation
+from reports.charts.simulated_scaling import draw_simulated
 from reports.page import page_html
 from reports.views.layouts import scaling_table
 from reports.views.simulation import simulation_table, simulation_text
@@ -70,6 +71,31 @@ def test_a_simulation_is_a_table_on_the_page_and_in_a_terminal():
     text = simulation_text(found)
     assert "16\u202f000" in text
     assert text.splitlines()[-1] == f"{NASTY} replicas are not worth it beyond 16."
+
+
+def under_a_rate():
+    found = simulated().result.simulation
+    unmeasured = tuple(msgspec.structs.replace(each, speedup=None, efficiency=None) for each in found.predictions)
+    return msgspec.structs.replace(found, predictions=unmeasured)
+
+
+def test_under_a_rate_there_is_no_speedup_and_no_curve():
+    row = cells(simulation_table(under_a_rate()), 1)
+    assert (row["Speedup"][0], row["Efficiency"][0]) == ("\u2013", "\u2013")
+    assert draw_simulated(under_a_rate()) is None
+
+
+def test_each_batch_size_has_a_curve_of_its_own():
+    found = simulated().result.simulation
+    assert "Lines: queue; and processes times the fastest one." in str(draw_simulated(found))
+    several = tuple(
+        msgspec.structs.replace(each, setting={**each.setting, "batch_size": size})
+        for each in found.predictions
+        for size in (1, 64)
+    )
+    drawn = str(draw_simulated(msgspec.structs.replace(found, predictions=several)))
+    assert "Lines: queue, batch_size=1; queue, batch_size=64; and processes times the fastest one." in drawn
+    assert draw_simulated(msgspec.structs.replace(found, predictions=several[:2])) is None  # one replica each
 
 
 def test_the_page_says_which_is_which_and_escapes_what_it_shows():

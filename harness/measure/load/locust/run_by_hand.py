@@ -17,6 +17,7 @@ from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.machine.environment import capture
 from harness.record.run_dir import RunDir, RunRecord, TrialRecord
+from harness.system.cpu_cores import plan_isolation
 from harness.system.named_secrets import hidden_query_secrets
 from harness.wire.credentials import without_user
 
@@ -37,7 +38,13 @@ class RunByHand:
     """A run that grows by one trial with each test; a test of the same users or arrivals repeats an earlier point."""
 
     def __init__(self, environment: Environment, load: TrialLoad, isolation: Isolation | None, processes: int) -> None:
-        """Make the folder. Raises UserError where it cannot be made."""
+        """Make the folder. Raises UserError where it cannot be made.
+
+        isolation: of the server that this process started; None where it started none.
+        """
+        if isolation is None:
+            shared = plan_isolation(isolate=False)
+            isolation = shared if load.target else shared.of_load()
         started = wall_time()
         self.shown_path = Path(environment.parsed_options.out or Path("results") / f"{started.astimezone():{FOLDER}}")
         self.folder = RunDir.create(self.shown_path.resolve())
@@ -48,9 +55,9 @@ class RunByHand:
             started_at=started.isoformat(timespec="seconds"),
             harness_version=__version__,
             environment=capture(describe_gpus()),
-            isolation=isolation.text if isolation else "",
-            isolated=isolation is not None and isolation.isolated,
-            target_cores=len(isolation.target_cores) if isolation else 1,
+            isolation=isolation.text,
+            isolated=isolation.isolated,
+            target_cores=len(isolation.target_cores) or None,
         )
         self._open: tuple[Trial, Point, TrialDir] | None = None
 

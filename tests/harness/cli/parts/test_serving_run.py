@@ -3,11 +3,36 @@
 import pytest
 from msgspec.structs import replace
 
-from harness.cli.parts.serving_run import _to_show
+from harness.cli.parts.serving_run import _isolation_of, _to_show
+from harness.plan.paired.pairing import Pairing, Variant
 from tests.harness.record.test_run_dir import record
 
 pytestmark = pytest.mark.process  # the record of a machine asks git
 URL = "http://h:1/p?api_key=pl4nted&n=1"
+NOT_HERE = "the server was not started here: its cores are not known."
+
+
+def compared(*targets):
+    variants = tuple(Variant(name=name, target=target) for name, target in zip("AB", targets, strict=True))
+    return replace(record().plan, pairing=Pairing(variants=variants, margin=0.1, budget_s=60.0))
+
+
+def test_a_server_by_url_is_given_no_cores_and_the_text_says_so():
+    plan = record().plan
+    ours = _isolation_of(plan)
+    assert ours.target_cores
+    assert "not started here" not in ours.text
+    for by_url in (replace(plan, target=URL), compared(URL, "http://h:2")):
+        found = _isolation_of(by_url)
+        assert (found.target_cores, found.load_cores, found.isolated) == ((), ours.load_cores, None)
+        assert found.text.endswith(NOT_HERE)
+        assert "target" not in found.text
+
+
+def test_of_two_servers_the_one_by_url_is_named():
+    ours, mixed = _isolation_of(record().plan), _isolation_of(compared("batched", URL))
+    assert mixed.text == f"{ours.text} The server by URL was not started here: its cores are not known."
+    assert (mixed.target_cores, mixed.isolated) == (ours.target_cores, ours.isolated)
 
 
 def test_a_secret_in_the_query_of_the_target_is_not_shown():

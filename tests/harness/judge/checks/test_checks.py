@@ -131,6 +131,10 @@ def test_what_the_trial_says_of_itself(changes, kind, verdict):
     assert found(evidence_of(ROWS, **changes)) == {kind: verdict}
 
 
+def test_nothing_is_said_of_the_cores_of_a_server_that_was_not_started_here():
+    assert found(evidence_of(ROWS, isolated=None)) == {}
+
+
 def test_time_that_runs_backwards():
     early = np.zeros(ROWS.num_rows, dtype=np.int64)
     early[7] = -2 * MS

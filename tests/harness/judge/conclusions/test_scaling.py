@@ -93,3 +93,9 @@ def test_cores_of_the_knob_count_before_those_of_the_target():
 def test_runs_of_one_layout_have_no_such_section():
     assert scaling(*run_of([{"batch_size": 1}, {"batch_size": 2}], [1.0, 2.0]), 2, ()) is None
     assert scaling(*run_of([{"strategy": "single"}], [1.0]), 2, ()) is None
+
+
+def test_a_server_whose_cores_are_not_known_has_no_layouts():
+    plan, points = run_of([{"replicas": 1}, {"replicas": 2}], [100.0, 190.0])
+    assert scaling(plan, points, 2, ()) is not None
+    assert scaling(plan, points, None, ()) is None

@@ -15,15 +15,16 @@ def trials_of(plan):
 
 def test_batches_that_follow_a_line_are_predicted_from_the_other_settings():
     plan = plan_of(*SETTINGS)
-    errors = prediction_errors(plan, trials_of(plan), seed=1)
+    errors = prediction_errors(trials_of(plan), seed=1)
     assert [each.point for each in errors] == [0, 1, 2]
     assert all(each.held_out for each in errors)
     assert max(abs(each.throughput) for each in errors) < 0.05
 
 
-def test_one_setting_is_simulated_again_with_its_own_batches():
-    plan = plan_of(({"batch_size": 8}, 16))
-    (error,) = prediction_errors(plan, batch_trials(plan, [trial_of(plan, 0, 8, busy=True)]), seed=1)
+@pytest.mark.parametrize(("setting", "rows"), [({"batch_size": 8}, 8), ({}, 32)])  # 32: the target's default
+def test_one_setting_is_simulated_again_with_its_own_batches(setting, rows):
+    plan = plan_of((setting, 2 * rows))
+    (error,) = prediction_errors(batch_trials(plan, [trial_of(plan, 0, rows, busy=True)]), seed=1)
     assert not error.held_out
     assert error.throughput == pytest.approx(0.0, abs=0.02)
 

@@ -37,3 +37,6 @@ def test_users_with_a_client_of_their_own_need_none(tmp_path):
     assert "batched" not in done.stderr
     assert json.loads(done.stdout)[0]["name"] == "call"  # nothing of ours is in Locust's own JSON
     assert (tmp_path / "run" / "run.json").is_file(), done.stderr
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["isolated"], record["target_cores"]) == (None, None)
+    assert record["isolation"].endswith("; the server was not started here: its cores are not known.")
