@@ -1,7 +1,8 @@
 """A search for the best setting within a budget, and its final.
 
 Pure: it chooses the next trial and gets what came of it. The first part of the budget finds settings that may be the
-best (`harness.search`), by short trials; the rest goes to the final.
+best (`harness.search`), by short trials; the rest goes to the final. Where a budget that was raised lasts for it, the
+search goes on after its final, and ends with another one.
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ class TuneTrial:
 class FinalStand:
     """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit, and its trials.
 
-    times: how many times as long as one of the search a trial of it measures.
+    blocks: those of finals before it. rounds: those that have begun, each a block. times: how many times as long as one
+    of the search a trial of it measures.
     """
 
     finalists: list[tuple[int, int]] = field(default_factory=list)
     limits: dict[tuple[int, int], Limit] = field(default_factory=dict)
     trials: Counter[tuple[int, int]] = field(default_factory=Counter)
+    blocks: int = 0
     rounds: int = 0
     times: float = 1.0
     queue: list[tuple[int, int]] = field(default_factory=list)
@@ -96,6 +99,7 @@ class TuneSearch:
         self.search = search(space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen)
         self._running: int | None = None  # the start that the target has
         self._final: FinalStand | None = None
+        self._blocks = 0  # of all finals so far
         self.spent_s = 0.0
 
     @property
@@ -105,26 +109,32 @@ class TuneSearch:
 
     def next(self) -> TuneTrial | None:
         """The next trial; None: nothing is left to find out, or the budget does not last for another."""
-        if self._final is None:
-            others = any(each.setting for each in self.search.beliefs.measured())
-            reserve_s = self._reserve_s() if others else 0.0  # the default alone needs no final
-            choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
-            if choice is not None:
-                return self._exploring(choice)
-            self._final = FinalStand()
-        return self._confirming(self._final)
+        if self._final is not None:
+            fresh = self._confirming(self._final)
+            if fresh is not None or self._final.queue:
+                return fresh
+        others = any(each.setting for each in self.search.beliefs.measured())
+        reserve_s = self._reserve_s() if others else 0.0  # the default alone needs no final
+        choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
+        if choice is not None:
+            return self._exploring(choice)
+        return self._confirming(self._begun_final()) if self._final is None else None
 
     def observe(self, trial: TuneTrial, observation: Observation, spent_s: float) -> None:
         """Take what came of a trial: of the one that `next` gave, or of one on record."""
+        self._final = None  # of a search that has gone on
         self._account(trial, spent_s, failed=observation.failure is not None)
         self.search.observe(observation)
 
     def observe_final(self, trial: TuneTrial, outcome: TrialOutcome) -> None:
-        """Take what came of a trial of the final."""
+        """Take what came of a trial of the final: of the one that `next` gave, or of one on record."""
+        final = self._final or self._begun_final()
+        if not final.queue:
+            self._confirming(final)  # a search that is resumed plans what it planned then
         self._account(trial, outcome.spent_s, failed=outcome.log_value is None and not outcome.harmed)
-        final = self._final = self._final or FinalStand()
         place = trial.setting, trial.level
-        final.rounds = max(final.rounds, trial.block)
+        self._blocks = max(self._blocks, trial.block)
+        final.rounds = max(final.rounds, trial.block - final.blocks)
         final.times = trial.seconds / self._rules.seconds
         final.trials[place] += 1
         if place in final.queue:
@@ -135,6 +145,10 @@ class TuneSearch:
             final.limits[place] = Limit.MISSED
         elif not outcome.harmed:
             final.limits[place] = outcome.limit
+
+    def _begun_final(self) -> FinalStand:
+        self._final = FinalStand(blocks=self._blocks)
+        return self._final
 
     def _account(self, trial: TuneTrial, spent_s: float, *, failed: bool) -> None:
         start = int(self.space.starts[trial.setting])
@@ -165,7 +179,7 @@ class TuneSearch:
         seconds = final.times * self._rules.seconds
         if self._cost_s(setting, final.times) > self.left_s:
             return None
-        return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
+        return TuneTrial(setting, level, TrialKind.CONFIRM, final.blocks + final.rounds, seconds, Reason.CONFIRM)
 
     def _places(self, final: FinalStand) -> list[tuple[int, int]]:
         """The settings and levels of the next round; one that does not keep the limit goes on at a lower load.
