@@ -30,7 +30,6 @@ class Final:
 
     changes: Callable[[int], int]
     seed: int = 0
-    trial_s: float = 5.0
     history: list[tuple[int, int, float, TrialOutcome]] = field(default_factory=list)
 
     def add(self, point: int, block: int, seconds: float, outcome: TrialOutcome) -> None:
@@ -45,9 +44,9 @@ class Final:
         )
 
     @property
-    def spent_s(self) -> float:
-        """What all of its trials took."""
-        return sum(outcome.spent_s for *_, outcome in self.history)
+    def trial_s(self) -> float:
+        """What a trial of it took on average; 0 before the first."""
+        return sum(outcome.spent_s for *_, outcome in self.history) / max(len(self.history), 1)
 
     def record(self) -> TrialHistory:
         """The record, whose candidates are numbered by their place in `points`."""

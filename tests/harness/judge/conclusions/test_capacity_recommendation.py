@@ -6,14 +6,23 @@ import pytest
 from harness.judge.capacity.beyond_capacity import find_cliff, held_again, stream_load
 from harness.judge.capacity.border import RateTrial
 from harness.judge.capacity.capacities import bracketed, capacity_of
-from harness.judge.conclusions.capacity_recommendation import _beyond, _precision, _streams
+from harness.judge.conclusions.capacity_recommendation import (
+    _beyond,
+    _open_end,
+    _precision,
+    _streams,
+    _without,
+    capacities,
+    recommend_capacity,
+)  # fmt: skip
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import StreamMetrics
+from harness.judge.metrics import Counts, StreamMetrics
 from harness.judge.run_result import Capacity
-from harness.plan.arrivals import Poisson
+from harness.plan.arrivals import Closed, Poisson
+from harness.plan.plan import Point
 from harness.plan.slo import parse_slo
-from tests.examples.example_runs import latency_of, point_of
+from tests.examples.example_runs import latency_of, plan_of, point_of
 
 
 def point_at(rate_rps, stream):
@@ -114,3 +123,69 @@ def test_noise_that_breaks_a_limit_is_no_rate_that_misses_it(kind):
     found = capacity_of(points, parse_slo("p99<50ms"), 2.0)
     assert found.kept_rps == 100.0
     assert (found.missed_rps, found.unknown_rps) == ((None, 110.0) if kind == "harmed" else (110.0, None))
+
+
+def open_ended(**known):
+    return Capacity(setting={}, rate_rps=None, kept_rps=90.0, trials=3, **{"missed_rps": None, **known})
+
+
+def test_what_lies_above_a_rate_that_is_kept_is_said_as_far_as_it_is_known():
+    assert _open_end(open_ended()) == "no rate that was tried misses it"
+    assert _open_end(open_ended(unknown_rps=120.0)) == "of 120 req/s and more nothing is known"
+    assert _open_end(open_ended(missed_rps=110.0, unknown_rps=120.0)) == "it surely does not sustain 110 req/s"
+
+
+def sized(number, size, load, **changes):
+    """A point of one batch size."""
+    point = point_of(number, {"batch_size": size}, load, users=8)
+    return msgspec.structs.replace(point, **changes)
+
+
+def test_every_setting_without_a_capacity_is_named_with_the_reason():
+    users, rate, grave = Closed(users=32), Poisson(rate_rps=100.0), {"verdict": Verdict.INVALID}
+    busy = Finding(kind="generator_cpu", title="The load generator was busy", text="", remedy="", **grave)
+    dead = sized(2, 4, users, counts=Counts(), **grave)
+    dead = msgspec.structs.replace(
+        dead, trials=tuple(msgspec.structs.replace(each, start_failure="out of memory. Bye.") for each in dead.trials)
+    )
+    points = [
+        sized(0, 1, users),
+        sized(1, 1, rate, meets_slo=True),
+        dead,
+        sized(3, 16, users),
+        sized(4, 16, rate, meets_slo=False),
+        sized(5, 32, users),
+        sized(6, 32, rate, meets_slo=None, findings=(busy,), **grave),
+        sized(7, 64, users),
+        sized(8, 128, users, counts=Counts()),
+    ]
+    plan = plan_of(points, capacity=True)
+    plan = msgspec.structs.replace(
+        plan, points=(*plan.points, Point(number=9, setting={"batch_size": 256}, arrivals=users))
+    )
+    found = capacities(plan, points)
+    assert {each.setting["batch_size"]: each.why_none for each in found} == {
+        1: "",
+        4: "could not be started: out of memory",
+        16: "misses the limit at every rate that was tried",
+        32: "INVALID at every rate: the load generator was busy",
+        64: "no rate was tried yet",
+        128: "no response was good",
+        256: "not measured",
+    }
+    assert recommend_capacity(plan, points).sentence.endswith(
+        " No capacity is known of batch_size=4 (could not be started: out of memory), batch_size=16 (misses the limit "
+        "at every rate that was tried), batch_size=32 (INVALID at every rate: the load generator was busy) and 3 more."
+    )
+    assert list(_without(found[:1])) == []
+
+
+def test_where_no_setting_keeps_the_limit_those_that_were_not_measured_are_named_all_the_same():
+    users = Closed(users=32)
+    points = [sized(0, 1, users), sized(1, 1, Poisson(rate_rps=100.0), meets_slo=False)]
+    unmeasured = Point(number=2, setting={"batch_size": 4}, arrivals=users)
+    plan = plan_of(points, capacity=True)
+    plan = msgspec.structs.replace(plan, points=(*plan.points, unmeasured))
+    said = recommend_capacity(plan, points).sentence
+    assert said.startswith("No setting meets p99 ≤ 50 ms at any load that was tried")
+    assert said.endswith(" No capacity is known of batch_size=4 (not measured).")
