@@ -55,7 +55,8 @@ class _Search:
         self._space = space_of(plan)
         self._levels = plan.tune.levels if plan.tune else ()
         self._final = Final(self._changes, plan.seed)
-        self._tuning = TuneSearch(self._space, self._levels, _rules(plan, beside_s), self._final.stands)
+        rules = _rules(plan, beside_s)
+        self._tuning = TuneSearch(self._space, self._levels, rules, self._final.stands, self._final.named)
         self._points: dict[int, PointMetrics] = {}
         self._of_number: dict[int, Point] = {}
         self._in_final = False

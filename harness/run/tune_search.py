@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from harness.search.observation import Observation
     from harness.search.space import Space
 
-LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of the final, each with a trial of every finalist
+# Of the final, each with a trial of every finalist; more where nothing is decided and nothing is left to search.
+LEAST_ROUNDS, MOST_ROUNDS = 3, 8
 PATIENCE = 4  # trials of a final at a load of which it is not yet known whether it keeps the limit, before a lower one
 FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
@@ -85,14 +86,23 @@ class FinalStand:
 
 
 class TuneSearch:
-    """One search with its final. `stands`: says whether a further round of the final would hardly change anything."""
+    """One search with its final.
+
+    stands: says whether a further round of the final would hardly change anything. named: whether it names a setting.
+    """
 
     def __init__(
-        self, space: Space, levels: Sequence[float], rules: TuneRules, stands: Callable[[], bool] = lambda: False
+        self,
+        space: Space,
+        levels: Sequence[float],
+        rules: TuneRules,
+        stands: Callable[[], bool] = lambda: False,
+        named: Callable[[], bool] = lambda: True,
     ) -> None:
         self.space = space
         self._rules = rules
         self._stands = stands
+        self._named = named
         self._trial_cost = TrialCost(rules.overhead_s, rules.restart_s)
         screen = int(SCREEN_SHARE * rules.budget_s / (self._trial_s(1.0) + rules.restart_s))
         search = OptunaSearch if rules.search == "optuna" else SettingSearch
@@ -118,7 +128,9 @@ class TuneSearch:
         choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
         if choice is not None:
             return self._exploring(choice)
-        return self._confirming(self._begun_final()) if self._final is None else None
+        if self._final is None:
+            return self._confirming(self._begun_final())
+        return None if self._named() else self._confirming(self._final, further=True)
 
     def observe(self, trial: TuneTrial, observation: Observation, spent_s: float) -> None:
         """Take what came of a trial: of the one that `next` gave, or of one on record."""
@@ -130,7 +142,7 @@ class TuneSearch:
         """Take what came of a trial of the final: of the one that `next` gave, or of one on record."""
         final = self._final or self._begun_final()
         if not final.queue:
-            self._confirming(final)  # a search that is resumed plans what it planned then
+            self._confirming(final, further=True)  # a search that is resumed plans what it planned then
         self._account(trial, outcome.spent_s, failed=outcome.log_value is None and not outcome.harmed)
         place = trial.setting, trial.level
         self._blocks = max(self._blocks, trial.block)
@@ -162,16 +174,13 @@ class TuneSearch:
             choice.setting, choice.level, TrialKind.EXPLORE, 0, self._rules.seconds, choice.reason, choice.gain
         )
 
-    def _confirming(self, final: FinalStand) -> TuneTrial | None:
-        """The next trial of the final: round by round, each with every finalist."""
+    def _confirming(self, final: FinalStand, *, further: bool = False) -> TuneTrial | None:
+        """The next trial of the final: round by round, each with every finalist; `further` rounds than usual too."""
         if not final.queue:
             finalists = self._places(final)
             alone = len({setting for setting, _ in finalists}) == 1
-            if (
-                not finalists
-                or final.rounds >= MOST_ROUNDS
-                or (final.rounds >= LEAST_ROUNDS and (alone or self._stands()))
-            ):
+            usual = not further and final.rounds >= (LEAST_ROUNDS if alone else MOST_ROUNDS)
+            if not finalists or usual or (final.rounds >= LEAST_ROUNDS and self._stands()):
                 return None
             final.rounds += 1
             final.queue = self._ordered(finalists)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.judge.decision.chances import Limit
-from harness.judge.decision.decision import Candidate
+from harness.judge.decision.decision import Candidate, Status
 from harness.judge.decision.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 
@@ -68,6 +68,10 @@ class Final:
     def stands(self) -> bool:
         """Whether a further trial would hardly change what is decided."""
         return self.record().settled()
+
+    def named(self) -> bool:
+        """Whether it names a setting."""
+        return self.decision().status is Status.NAMED
 
     def _ranks(self, points: list[int]) -> list[int]:
         """Places of the settings: the default, if it takes part, is 0, and no other setting is."""

@@ -12,6 +12,7 @@ from harness.judge.decision.trial_history import TrialOutcome
 from harness.plan.plan import TrialKind
 from harness.run.tune_search import TuneRules, TuneSearch
 from harness.search.observation import Observation
+from harness.search.space import make_space
 
 SERVED = CpuServer()
 SPACE = SERVED.space()
@@ -87,13 +88,14 @@ def test_a_short_budget_goes_to_the_search_and_a_long_one_to_longer_fresh_trials
     assert {trial.seconds for trial, _ in found.trials} == {seconds}
 
 
-def small_search(rules=RULES):
-    return TuneSearch(four_knobs.SPACE, four_knobs.LEVELS, rules, lambda: True)
+def small_search(rules=RULES, space=four_knobs.SPACE, *, stands=True, named=True):
+    return TuneSearch(space, four_knobs.LEVELS, rules, lambda: stands, lambda: named)
 
 
 def take(search, trial):
     """Give a search what came of a trial, which took 9 s beside those that it measured."""
-    seen, spent_s = four_knobs.figures(four_knobs.SPACE.setting(trial.setting), four_knobs.LEVELS[trial.level]), 9.0
+    setting = {**four_knobs.SPACE.setting(0), **search.space.setting(trial.setting)}
+    seen, spent_s = four_knobs.figures(setting, four_knobs.LEVELS[trial.level]), 9.0
     spent_s += trial.seconds
     if trial.kind is TrialKind.EXPLORE:
         search.observe(trial, four_knobs.observed(trial, seen), spent_s)
@@ -143,3 +145,14 @@ def test_with_a_longer_budget_the_search_goes_on_after_its_final_and_ends_with_a
     again = fresh_of(more)
     assert more[-len(again) :] == again
     assert again[0].block == whole[-1].block + 1
+
+
+@pytest.mark.parametrize(("stands", "named", "rounds"), [(True, True, 3), (False, True, 8), (False, False, 30)])
+def test_a_final_that_names_nothing_goes_on_while_there_is_time_and_nothing_else_to_try(stands, named, rounds):
+    two = make_space(four_knobs.KNOBS, {"engine": ("a", "b")}, {})
+    rules = dataclasses.replace(RULES, budget_s=1000.0)
+    search = small_search(rules, two, stands=stands, named=named)
+    final = fresh_of(to_its_end(search))
+    assert len({trial.setting for trial in final}) == 2
+    assert min(max(trial.block for trial in final), 30) == rounds
+    assert (search.left_s < 11.0) is (rounds == 30)
