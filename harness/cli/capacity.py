@@ -27,8 +27,8 @@ SECONDS = "5s"  # of each rate: near the border, percentiles settle slowly
     type=DURATION,
     default="4m",
     show_default=True,
-    help="Time for the rates of each setting; it ends earlier where the capacity is known to 5 %. With --resume: "
-    "search on until so much is spent on each.",
+    help="Time for the rates of each setting, ten trials at least; it ends earlier where the capacity is known to 5 %. "
+    "With --resume: search on until so much is spent on each.",
 )
 @load_options
 @RESUME_OPTION
@@ -49,15 +49,20 @@ def command(knobs: tuple[str, ...], resume: Path | None, **given: Any) -> int:
     from harness.cli.parts.checked_plan import checked_plan
     from harness.cli.parts.open_run import resume_run
     from harness.cli.parts.serving_run import run_or_plan
-    from harness.run.capacity_run import FIRST_USERS
+    from harness.plan.load_knobs import LEVELS
+    from harness.plan.option_text import names_of
+    from harness.run.capacity_run import FIRST_USERS, checked_capacity_plan
 
     if resume is not None:
         return resume_run(resume, budget_s=given["budget"], as_json=given["as_json"])
     refuse_options(("precision", "max_seconds"), "`capacity` measures every rate for --seconds")
     if given["rate"] is not None or given["arrivals"] not in (None, "poisson"):
         raise UserError("--rate, --arrivals: `capacity` looks for the rate of Poisson arrivals itself; leave them out")
+    if name := next((name for name in names_of(knobs) if name in LEVELS), None):
+        raise UserError(f"{name}: `capacity` looks for the load itself; leave it out")
     given |= {"arrivals": "closed", "capacity": True}  # it begins with what a closed loop reaches
     budget_s = float(given.pop("budget"))
     draft = make_draft(knobs, (FIRST_USERS,), 1, given)
     draft = replace(draft, plan=msgspec.structs.replace(draft.plan, capacity_budget_s=budget_s))
-    return run_or_plan(draft, checked_plan(draft), given, gated=was_given("slo"))
+    plan = checked_capacity_plan(checked_plan(draft), given=was_given("budget"))
+    return run_or_plan(draft, plan, given, gated=was_given("slo"))

@@ -47,7 +47,8 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     held_again_rps: tuple[float, float] | None = None  # a rate that misses it, and a higher one that keeps it
     cliff: Cliff | None = None
     streams: StreamLoad | None = None  # the same in the units of a language model's users
-    trials: int
+    trials: int  # of rates
+    why_none: str = ""  # why no rate is known that it sustains, in words; empty where one is
     more_seconds: float | None = None  # that would tell it to 5 %; None where it is, or nobody knows
 
 

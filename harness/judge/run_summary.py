@@ -9,6 +9,7 @@ request classes is swept, one on how they slow each other down (`conclusions/cla
 from __future__ import annotations
 
 from collections import defaultdict
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,9 +34,10 @@ from harness.judge.run_result import Recommendation, RunResult
 from harness.judge.simulation_result import read_simulation
 from harness.judge.tuning.tuned_recommendation import recommend_tuned
 from harness.judge.tuning.tuning_summary import tuning_summary
+from harness.plan.plan import first_look_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.judge.findings import JudgedPoint
     from harness.judge.metrics import PointMetrics
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
 
 def evaluate(record: RunRecord, summaries: TrialSummaries) -> RunResult:
     """The result of everything in the run's folder; what it lacks is named in `missing`."""
-    result = summarise_run(record.plan, summaries.of_run(record.plan), record.model)
+    spent_s = summaries.run_dir.spent_seconds(record.plan) if record.plan.budget_seconds is not None else {}
+    result = summarise_run(record.plan, summaries.of_run(record.plan), record.model, spent_s)
     pieces_ms = record.model.piece_ms if record.model else ()
     return msgspec.structs.replace(
         result,
@@ -59,8 +62,16 @@ def evaluate(record: RunRecord, summaries: TrialSummaries) -> RunResult:
     )
 
 
-def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCard | None = None) -> RunResult:
-    """All points that were measured, the recommendation, and which trials are missing."""
+def summarise_run(
+    plan: Plan,
+    summaries: Iterable[TrialSummary],
+    model: ModelCard | None = None,
+    spent_s: Mapping[int, float] | None = None,
+) -> RunResult:
+    """All points that were measured, the recommendation, and which trials are missing.
+
+    spent_s: within a budget, what each trial took in all, by its number, as far as that is recorded.
+    """
     by_point: dict[int, list[TrialSummary]] = defaultdict(list)
     for summary in summaries:
         by_point[summary.point].append(summary)
@@ -74,7 +85,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
     compared = compare_variants(plan, [trial for point in points for trial in point.trials]) if plan.pairing else None
     asked = {number: shares([each.predictions for each in repeats]) for number, repeats in by_point.items()}
-    found = _recommend(plan, tried or points, compared)
+    found = _recommend(plan, points, compared, spent_s or {})
     trade = accuracy_trade_off(tried or points, plan.slo, asked)
     more = untried_sentence(plan, found.best_point), trade_sentence(trade, points, found.best_point, asked)
     found = msgspec.structs.replace(found, sentence=" ".join(filter(None, [found.sentence, *more])))
@@ -82,7 +93,7 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     return RunResult(
         points=points,
         comparison=compared,
-        capacities=capacities(plan, tried) if plan.capacity and tried else (),
+        capacities=capacities(plan, points) if plan.capacity and tried else (),
         recommendation=found,
         verdict=run_verdict(found, points),
         model=model,
@@ -92,17 +103,20 @@ def summarise_run(plan: Plan, summaries: Iterable[TrialSummary], model: ModelCar
     )
 
 
-def _recommend(plan: Plan, points: Sequence[PointMetrics], compared: PairedComparison | None) -> Recommendation:
+def _recommend(
+    plan: Plan, points: Sequence[PointMetrics], compared: PairedComparison | None, spent_s: Mapping[int, float]
+) -> Recommendation:
     if compared is not None:
         sentence = " ".join(comparison_sentences(plan, compared))
         return Recommendation(sentence=sentence, more_seconds=compared.more_seconds)
     if plan.tune is not None:
-        return recommend_tuned(plan, points)
-    if plan.capacity and points and points[0].rate_target_rps is not None:
+        return recommend_tuned(plan, points, spent_s)
+    if plan.capacity and any(point.rate_target_rps is not None for point in points):
         return recommend_capacity(plan, points)
     if plan.budget_seconds is None or not points:
         return recommend_from_grid(points, plan.slo)
-    return recommend_within_budget(plan, points, plan.budget_seconds / max(len(plan.trials), 1))
+    trial_s = fmean(spent_s.values()) if spent_s else first_look_seconds(plan) / len(plan.points)
+    return recommend_within_budget(plan, points, trial_s)
 
 
 def run_verdict(found: BaseRecommendation, points: Sequence[JudgedPoint]) -> Verdict:

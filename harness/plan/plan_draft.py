@@ -60,6 +60,7 @@ class Draft:
     arrivals: Mapping[str, Any] = field(default_factory=dict)  # fields of the arrivals but their level
     max_seconds: float = DEFAULT_MAX_SECONDS  # the longest that each point is measured, with a precision
     budget_given: bool = False  # the user gave the plan's budget; it is not the default one
+    turned: bool = False  # a search turns other knobs, and looks itself which of their values go together
 
 
 def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
@@ -73,7 +74,7 @@ def make_plan(draft: Draft, scenario: Scenario | None = None) -> Plan:
     load_values = {name: values.pop(name) for name in LEVELS if name in values}
     fixed, grid = cross(values)
     loads = _load_levels(draft, load_values, scenario.shape)
-    settings, conflicts = _split(target_knobs, fixed, grid)
+    settings, conflicts = (grid, []) if draft.turned else _split(target_knobs, fixed, grid)
     points = tuple(
         Point(number=number, setting=setting, arrivals=arrivals)
         for number, (setting, arrivals) in enumerate(itertools.product(settings, loads))

@@ -174,6 +174,11 @@ class RunDir(RunFolder[RunRecord, TrialDir]):
         """Where it is kept what a load process can do on this machine, as far as that was known at the start."""
         return self.path / "envelope.json"
 
+    def spent_seconds(self, plan: Plan) -> dict[int, float]:
+        """What trials took in all, starts of the target included, by number; of those only of which it is recorded."""
+        records = ((trial.number, folder.read()) for trial, _, folder in self.trials(plan))
+        return {number: each.spent_seconds for number, each in records if each is not None and each.spent_seconds}
+
     def trial(self, trial: Trial, point: BasePoint) -> TrialDir:
         """The folder of one trial."""
         return TrialDir(self.path / "trials" / f"{trial.number:03d}-{point.slug}-r{trial.repeat}")

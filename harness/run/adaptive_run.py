@@ -109,6 +109,7 @@ class _AdaptiveRun:
             if record is None or (not record.finished and record.failure in INTERRUPTED):
                 self.measure(trial)
             else:
+                self._failures.recall(record)
                 self._observe(trial, record)
 
     def add(self, chosen: ChosenTrial) -> Trial:

@@ -6,16 +6,22 @@ before it runs. A capacity run that was stopped therefore resumes, and is report
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.errors import UserError
 from harness.judge.capacity.capacities import rate_trials
-from harness.judge.slo_check import trusted
+from harness.judge.numbers.limit_counts import FAILED
+from harness.judge.slo_check import QUANTILES, trusted
+from harness.plan.option_text import seconds_text
 from harness.plan.plan import Point, Trial, trial_overhead_seconds
 from harness.run.capacity_search import LADDER, LEAST_TRIALS, CapacitySearch, Probe
-from harness.run.grid_run import run_grid
+from harness.run.events import RunStarted
+from harness.run.failures import Failures
+from harness.run.grid_run import run_trials, unfinished_trials
 from harness.run.run_job import longer_plan, point_at, point_metrics
 
 if TYPE_CHECKING:
@@ -23,24 +29,54 @@ if TYPE_CHECKING:
 
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan
+    from harness.plan.slo import Slo
     from harness.run.run_job import RunJob
 
 FIRST_USERS = LADDER[0]  # the load that the plan of a capacity run begins with, for each setting
 
 
+def checked_capacity_plan(plan: Plan, *, given: bool = True) -> Plan:
+    """The plan, whose budget the user gave or not: a default one grows to what the rates of a setting take at least.
+
+    Raises UserError for a given one that is shorter, and for a limit that cannot be searched.
+    """
+    if plan.slo is not None:
+        _refuse_uncounted(plan.slo)
+    needed_s = LEAST_TRIALS * _trial_s(plan)
+    if given and plan.capacity_budget_s < needed_s:
+        raise UserError(
+            f"--budget {seconds_text(plan.capacity_budget_s)}: the rates of one setting take {LEAST_TRIALS} trials or "
+            f"more, about {math.ceil(needed_s)} s; give more, or less --seconds"
+        )
+    return msgspec.structs.replace(plan, capacity_budget_s=max(plan.capacity_budget_s, needed_s))
+
+
+def _refuse_uncounted(slo: Slo) -> None:
+    """Raise UserError for a bound of which no request can be said to break it: the search counts those that do."""
+    for bound in (*slo.bounds, *(each for own in slo.of_classes.values() for each in own)):
+        if bound.metric != FAILED and bound.metric.rpartition("_")[2] not in QUANTILES:
+            raise UserError(
+                f"--slo {bound}: `capacity` searches limits on percentiles and errors, not on a mean or a maximum; "
+                "give one such as 'p99<50ms'"
+            )
+
+
 def run_capacity(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
     """Run the plan, and what the search adds to it, until every setting's capacity is known.
 
-    `keep_plan` writes a longer plan to disk before it is run. Raises RunError as `run_grid` does.
+    A trial that failed is a result, as where a rate kills the target: it is not run again. `keep_plan` writes a longer
+    plan to disk before it is run. Raises RunError where no setting can be served.
     """
+    failures = Failures(job.plan, of_settings=True)
     measured: dict[tuple[int, int], PointMetrics] = {}  # by point and number of its trials
-    plan: Plan | None = job.plan
-    while plan is not None:
+    job.listener(RunStarted(None))
+    run_trials(job, unfinished_trials(job, failures), failures)
+    while (plan := longer(job.plan, _metrics(job, measured))) is not None:
+        keep_plan(plan)
+        added = plan.trials[len(job.plan.trials) :]
         job = replace(job, plan=plan)
-        run_grid(job)
-        plan = longer(job.plan, _metrics(job, measured))
-        if plan is not None:
-            keep_plan(plan)
+        run_trials(job, added, failures)
+    failures.require_start()
 
 
 def _metrics(job: RunJob, known: dict[tuple[int, int], PointMetrics]) -> dict[int, PointMetrics]:
@@ -76,11 +112,14 @@ def _by_setting(plan: Plan) -> list[list[Point]]:
 
 
 def _search(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> CapacitySearch:
-    trial_s = plan.seconds + trial_overhead_seconds(plan)
-    search = CapacitySearch(max(round(plan.capacity_budget_s / trial_s), LEAST_TRIALS))
+    search = CapacitySearch(round(plan.capacity_budget_s / _trial_s(plan)))
     for probe in _probes(plan, points, metrics):
         search.observe(probe)
     return search
+
+
+def _trial_s(plan: Plan) -> float:
+    return plan.seconds + trial_overhead_seconds(plan)
 
 
 def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> Iterator[Probe]:
@@ -89,7 +128,8 @@ def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -
     spoiled = not any(trusted(found) for found in rated)
     for point in points:
         found, tries = metrics.get(point.number), _trials(plan, point)
-        rate_rps = found.throughput_rps.value if found else None
+        started = found is not None and not all(trial.start_failure for trial in found.trials)
+        rate_rps = found.throughput_rps.value if found and started else None
         yield Probe(point.arrivals, rate_rps, rate_trials([found], plan.slo, harmed=spoiled) if found else {}, tries)
 
 

@@ -56,16 +56,22 @@ class Failures:
         """Why the point's setting could not be started before; None where that is not known."""
         return self._unstartable.get(_setting(point))
 
-    def see(self, record: TrialRecord) -> None:
-        """A trial has ended. Raises RunError where the run ends for it."""
+    def recall(self, record: TrialRecord) -> None:
+        """Learn from a trial of an earlier part of the run that is not run again."""
         if record.failure is None:
             self._succeeded = True
-            self._starts, self._loads = [], []
         elif record.load_exit_code is None:
             self._unstartable[_setting(record.point)] = record.failure
+
+    def see(self, record: TrialRecord) -> None:
+        """A trial has ended. Raises RunError where the run ends for it."""
+        self.recall(record)
+        if record.failure is None:
+            self._starts, self._loads = [], []
+        elif self._of_settings or record.load_exit_code is None:
             self._starts.append(record)
         else:
-            (self._starts if self._of_settings else self._loads).append(record)
+            self._loads.append(record)
         settings = {_setting(each.point) for each in self._starts}
         hopeless = not self._succeeded and len(settings) >= self._fewest_settings
         if hopeless and len(self._starts) >= self._most and len(settings) > 1:

@@ -42,7 +42,7 @@ def run_paired(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
         raise ValueError("the plan compares no variants")
     job.listener(RunStarted(None))
     job.listener(Note(power_sentence(job.plan)))
-    spent_s, blocks, failed = _spent_s(job), _blocks(job.plan), 0
+    spent_s, blocks, failed = sum(job.run_dir.spent_seconds(job.plan).values()), _blocks(job.plan), 0
     for trial, _ in job.run_dir.unfinished(job.plan):
         failed = _measure(job, trial, failed)
     wanted = FIRST_BLOCKS
@@ -88,8 +88,3 @@ def _blocks(plan: Plan) -> int:
 def _block_s(job: RunJob, spent_s: float, blocks: int) -> float:
     """What the next block is expected to take."""
     return spent_s / blocks if blocks and spent_s else block_seconds(job.plan)
-
-
-def _spent_s(job: RunJob) -> float:
-    records = [folder.read() for _, _, folder in job.run_dir.trials(job.plan)]
-    return sum(record.spent_seconds or 0.0 for record in records if record is not None)

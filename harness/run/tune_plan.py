@@ -10,6 +10,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.plan.arrivals import Closed, Poisson
+from harness.plan.knobs import setting_text
 from harness.plan.option_text import seconds_text, split_word
 from harness.plan.plan import TARGET_START_SECONDS, Plan, Point, TuneSpace, trial_overhead_seconds
 from harness.plan.plan_draft import make_plan, model_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.plan.arrivals import Arrivals
-    from harness.plan.knobs import KnobSet, Value
+    from harness.plan.knobs import KnobSet, Setting, Value
     from harness.plan.plan_draft import Draft
     from harness.plan.scenario import Scenario
     from harness.plan.slo import KeptBound
@@ -45,27 +46,27 @@ class TuneGoal:
 def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
     """The plan of a draft, without a trial: its one point is the default at its first load.
 
-    A word of the draft that gives one value sets that knob; any other is turned. Raises UserError where nothing can be
-    turned, or where the budget does not last for one trial of the default.
+    A word of the draft that gives one value sets that knob; any other is turned. The default has what the scenario sets
+    of the knobs that are turned. Raises UserError where nothing can be turned, or where the budget is too short.
     """
     if isinstance(draft.spec, UrlTarget):
         raise UserError(f"--target {draft.spec.url}: `tune` restarts the server with other settings; give a recipe")
     knobs = knobs_for(draft.spec, model_of(draft, scenario))
     turned, rest = _turned(knobs, draft.words)
-    load = make_plan(_without_budget(draft, rest), scenario)
+    load = make_plan(_of_load(draft, rest), scenario)
     if load.swept:
         raise UserError(f"{load.swept[0]}: `tune` turns knobs of the target; give one value, or use `sweep`")
     if goal.objective == "tokens_per_s" and load.rate_unit != TOKENS_UNIT:
         raise UserError("--objective tokens_per_s: these responses have no tokens; choose goodput or cost")
-    fixed = {name: value for name, value in load.fixed.items() if name not in turned}
-    space = make_space(knobs, turned, fixed)
+    space = make_space(knobs, turned, load.fixed)
     levels = tuple(sorted(_level(point.arrivals) for point in load.points))
     plan = msgspec.structs.replace(
         load,
         name="-".join(("tune", *([] if len(turned) > 3 else turned))),
         points=(Point(number=0, setting=space.setting(0), arrivals=load.points[0].arrivals),),
         trials=(),
-        fixed=fixed,
+        fixed={name: value for name, value in load.fixed.items() if name not in turned},
+        left_out=(*load.left_out, *_other_baseline(knobs, load.fixed, space.setting(0))),
         repeats=1,
         budget_seconds=draft.plan.budget_seconds,
         tune=TuneSpace(
@@ -85,7 +86,17 @@ def make_tune_plan(draft: Draft, scenario: Scenario, goal: TuneGoal) -> Plan:
 def space_of(plan: Plan) -> Space:
     """The space that the plan's search chooses from."""
     values = plan.tune.values if plan.tune else {}
-    return make_space(knobs_for(find_target(plan.target), plan.model), values, plan.fixed)
+    default = plan.points[0].setting
+    return make_space(knobs_for(find_target(plan.target), plan.model), values, {**plan.fixed, **default})
+
+
+def _other_baseline(knobs: KnobSet, fixed: Setting, baseline: Setting) -> list[str]:
+    """Why the default is not possible, where another setting is the baseline."""
+    default = {name: fixed.get(name, knobs[name].default) for name in baseline}
+    if default == baseline:
+        return []
+    conflict = knobs.conflict_in({**fixed, **default})
+    return [f"the default ({conflict}); {setting_text(baseline)} takes its place"]
 
 
 def arrivals_at(plan: Plan, level: int) -> Arrivals:
@@ -124,11 +135,12 @@ def _turned(knobs: KnobSet, words: Sequence[str]) -> tuple[dict[str, tuple[Value
     return turned, rest
 
 
-def _without_budget(draft: Draft, words: tuple[str, ...]) -> Draft:
+def _of_load(draft: Draft, words: tuple[str, ...]) -> Draft:
+    """The draft without the knobs that are turned, and without its budget."""
     from dataclasses import replace
 
     plan = msgspec.structs.replace(draft.plan, budget_seconds=None, repeats=1)
-    return replace(draft, plan=plan, words=words, concurrency=draft.concurrency or USERS)
+    return replace(draft, plan=plan, words=words, concurrency=draft.concurrency or USERS, turned=True)
 
 
 def _starts_seconds(spec: TargetSpec, space: Space) -> float:

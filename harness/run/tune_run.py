@@ -11,7 +11,7 @@ from harness.errors import UserError
 from harness.judge.number_text import figure
 from harness.judge.phrases import level_text
 from harness.judge.tuning.final import Final
-from harness.judge.tuning.observations import final_outcome, objective_of, observation_of, unit_of
+from harness.judge.tuning.observations import COST, final_outcome, kept_figure, objective_of, observation_of, unit_of
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import setting_text
 from harness.plan.plan import TrialKind
@@ -25,7 +25,7 @@ from harness.search.choice import Reason
 from harness.system.blas_threads import one_blas_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from harness.judge.metrics import PointMetrics
     from harness.plan.plan import Plan, Point, Trial
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from harness.run.run_job import RunJob
 
 HOPELESS = 6  # settings that could not be served, one after the other from the first on, after which none will
+NO_SAMPLE = "no sample of its process was taken on this machine"
+UNKNOWN = {
+    "accuracy": "how accurate these responses are (the payloads have no labels, or the responses name no class)",
+    "memory_mb": f"how much memory the target takes ({NO_SAMPLE})",
+    "cores": f"how many cores the target takes ({NO_SAMPLE})",
+}
 
 
 def run_tune(job: RunJob, keep_plan: Callable[[Plan], None]) -> None:
@@ -49,7 +55,8 @@ class _Search:
         self._space = space_of(plan)
         self._levels = plan.tune.levels if plan.tune else ()
         self._final = Final(self._changes, plan.seed)
-        self._tuning = TuneSearch(self._space, self._levels, _rules(plan, beside_s), self._final.stands)
+        rules = _rules(plan, beside_s)
+        self._tuning = TuneSearch(self._space, self._levels, rules, self._final.stands, self._final.named)
         self._points: dict[int, PointMetrics] = {}
         self._of_number: dict[int, Point] = {}
         self._in_final = False
@@ -72,14 +79,14 @@ class _Search:
         """Learn from a trial, of the search or of its final."""
         plan, trial, point = done.plan, done.trial, done.plan.point(done.trial.point)
         self._points[trial.point], self._of_number[trial.point] = done.point, point
-        place = self._space.number_of(point.setting), self._level(point)
-        require_labels(plan, done.point)
+        place = self._number(point), self._level(point)
+        require_figures(plan, self._points.values())
         seconds = trial.seconds or plan.seconds
         tried = TuneTrial(*place, trial.kind or TrialKind.EXPLORE, trial.block, seconds, Reason.SCREEN)
         if trial.kind is TrialKind.CONFIRM:
             outcome = final_outcome(plan, done.point, done.metrics, done.spent_s)
-            self._final.add(trial.point, trial.block, seconds, outcome)
             self._tuning.observe_final(tried, outcome)
+            self._final.add(trial.point, trial.block, seconds, outcome)
         else:
             self._tuning.observe(tried, observation_of(plan, done.point, done.metrics, place), done.spent_s)
 
@@ -88,10 +95,10 @@ class _Search:
         return f"{self._text(plan.point(trial.point))} ({trial.why})"
 
     def announcement(self, plan: Plan, trial: Trial) -> str | None:
-        """Where the final begins: how many settings were tried."""
-        if trial.kind is not TrialKind.CONFIRM or self._in_final:
+        """Where a final begins: how many settings were tried."""
+        before, self._in_final = self._in_final, trial.kind is TrialKind.CONFIRM
+        if before or not self._in_final:
             return None
-        self._in_final = True
         tried = len({tuple(point.setting.items()) for point in plan.points})
         return f"{tried} of {len(self._space)} settings were tried; the best of them now get fresh trials"
 
@@ -108,12 +115,22 @@ class _Search:
 
     def _text(self, point: Point) -> str:
         """`batch_size=64, 32 users`: what differs from the default."""
-        changed = self._space.changed(self._space.number_of(point.setting))
+        changed = self._space.changed(self._number(point))
         words = setting_text({name: point.setting[name] for name in changed}) or "default"
         return f"{words}, {level_text(point)}"
 
     def _changes(self, point: int) -> int:
-        return len(self._space.changed(self._space.number_of(self._of_number[point].setting)))
+        return len(self._space.changed(self._number(self._of_number[point])))
+
+    def _number(self, point: Point) -> int:
+        """The number of its setting. Raises UserError where a run that goes on knows a setting that is none now."""
+        try:
+            return self._space.number_of(point.setting)
+        except (KeyError, ValueError):
+            raise UserError(
+                f"--resume: {setting_text(point.setting)} was measured and is no possible setting any more: the "
+                "target's knobs have changed since; begin a new run"
+            ) from None
 
     def _level(self, point: Point) -> int:
         arrivals = point.arrivals
@@ -121,14 +138,20 @@ class _Search:
         return self._levels.index(float(value))
 
 
-def require_labels(plan: Plan, point: PointMetrics) -> None:
-    """Raise UserError where accuracy is to be kept and responses came, but none has a label to compare it with."""
-    bound = next((each for each in (plan.tune.keep if plan.tune else ()) if each.metric == "accuracy"), None)
-    if bound is not None and point.counts.ok and point.accuracy is None:
-        raise UserError(
-            f"--keep {bound}: nothing says how accurate these responses are (the payloads have no labels, or the "
-            "responses name no class); leave the bound out, or give payloads with labels"
-        )
+def require_figures(plan: Plan, points: Collection[PointMetrics]) -> None:
+    """Raise UserError where the search asks for a figure of good responses, and none of the points has it."""
+    good = [point for point in points if point.counts.ok]
+    if plan.tune is None or not good:
+        return
+
+    def unknown(metric: str) -> bool:
+        return all(kept_figure(metric, point) is None for point in good)
+
+    for bound in plan.tune.keep:
+        if unknown(bound.metric):
+            raise UserError(f"--keep {bound}: nothing says {UNKNOWN[bound.metric]}; leave the bound out")
+    if plan.tune.objective == COST and unknown("cores"):
+        raise UserError(f"--objective {COST}: nothing says {UNKNOWN['cores']}; choose another objective")
 
 
 def _why(chosen: TuneTrial) -> str:

@@ -1,7 +1,8 @@
 """A search for the best setting within a budget, and its final.
 
 Pure: it chooses the next trial and gets what came of it. The first part of the budget finds settings that may be the
-best (`harness.search`), by short trials; the rest goes to the final.
+best (`harness.search`), by short trials; the rest goes to the final. Where a budget that was raised lasts for it, the
+search goes on after its final, and ends with another one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from harness.search.observation import Observation
     from harness.search.space import Space
 
-LEAST_ROUNDS, MOST_ROUNDS = 3, 8  # of the final, each with a trial of every finalist
+# Of the final, each with a trial of every finalist; more where nothing is decided and nothing is left to search.
+LEAST_ROUNDS, MOST_ROUNDS = 3, 8
 PATIENCE = 4  # trials of a final at a load of which it is not yet known whether it keeps the limit, before a lower one
 FINAL_SHARE = 0.3  # of the budget that the final may keep for itself
 SCREEN_SHARE = 0.3  # of the budget that settings which lie far apart may take
@@ -70,32 +72,44 @@ class TuneTrial:
 class FinalStand:
     """What the final knows: its finalists, and of each (setting, level) whether it keeps the limit, and its trials.
 
-    times: how many times as long as one of the search a trial of it measures.
+    blocks: those of finals before it. rounds: those that have begun, each a block. times: how many times as long as one
+    of the search a trial of it measures.
     """
 
     finalists: list[tuple[int, int]] = field(default_factory=list)
     limits: dict[tuple[int, int], Limit] = field(default_factory=dict)
     trials: Counter[tuple[int, int]] = field(default_factory=Counter)
+    blocks: int = 0
     rounds: int = 0
     times: float = 1.0
     queue: list[tuple[int, int]] = field(default_factory=list)
 
 
 class TuneSearch:
-    """One search with its final. `stands`: says whether a further round of the final would hardly change anything."""
+    """One search with its final.
+
+    stands: says whether a further round of the final would hardly change anything. named: whether it names a setting.
+    """
 
     def __init__(
-        self, space: Space, levels: Sequence[float], rules: TuneRules, stands: Callable[[], bool] = lambda: False
+        self,
+        space: Space,
+        levels: Sequence[float],
+        rules: TuneRules,
+        stands: Callable[[], bool] = lambda: False,
+        named: Callable[[], bool] = lambda: True,
     ) -> None:
         self.space = space
         self._rules = rules
         self._stands = stands
+        self._named = named
         self._trial_cost = TrialCost(rules.overhead_s, rules.restart_s)
         screen = int(SCREEN_SHARE * rules.budget_s / (self._trial_s(1.0) + rules.restart_s))
         search = OptunaSearch if rules.search == "optuna" else SettingSearch
         self.search = search(space, levels, closed=rules.closed, limited=rules.limited, seed=rules.seed, screen=screen)
         self._running: int | None = None  # the start that the target has
         self._final: FinalStand | None = None
+        self._blocks = 0  # of all finals so far
         self.spent_s = 0.0
 
     @property
@@ -105,26 +119,34 @@ class TuneSearch:
 
     def next(self) -> TuneTrial | None:
         """The next trial; None: nothing is left to find out, or the budget does not last for another."""
+        if self._final is not None:
+            fresh = self._confirming(self._final)
+            if fresh is not None or self._final.queue:
+                return fresh
+        others = any(each.setting for each in self.search.beliefs.measured())
+        reserve_s = self._reserve_s() if others else 0.0  # the default alone needs no final
+        choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
+        if choice is not None:
+            return self._exploring(choice)
         if self._final is None:
-            others = any(each.setting for each in self.search.beliefs.measured())
-            reserve_s = self._reserve_s() if others else 0.0  # the default alone needs no final
-            choice = self.search.next(Costs(self._trial_s(1.0), self._trial_cost.restart_s), self.left_s - reserve_s)
-            if choice is not None:
-                return self._exploring(choice)
-            self._final = FinalStand()
-        return self._confirming(self._final)
+            return self._confirming(self._begun_final())
+        return None if self._named() else self._confirming(self._final, further=True)
 
     def observe(self, trial: TuneTrial, observation: Observation, spent_s: float) -> None:
         """Take what came of a trial: of the one that `next` gave, or of one on record."""
+        self._final = None  # of a search that has gone on
         self._account(trial, spent_s, failed=observation.failure is not None)
         self.search.observe(observation)
 
     def observe_final(self, trial: TuneTrial, outcome: TrialOutcome) -> None:
-        """Take what came of a trial of the final."""
+        """Take what came of a trial of the final: of the one that `next` gave, or of one on record."""
+        final = self._final or self._begun_final()
+        if not final.queue:
+            self._confirming(final, further=True)  # a search that is resumed plans what it planned then
         self._account(trial, outcome.spent_s, failed=outcome.log_value is None and not outcome.harmed)
-        final = self._final = self._final or FinalStand()
         place = trial.setting, trial.level
-        final.rounds = max(final.rounds, trial.block)
+        self._blocks = max(self._blocks, trial.block)
+        final.rounds = max(final.rounds, trial.block - final.blocks)
         final.times = trial.seconds / self._rules.seconds
         final.trials[place] += 1
         if place in final.queue:
@@ -135,6 +157,10 @@ class TuneSearch:
             final.limits[place] = Limit.MISSED
         elif not outcome.harmed:
             final.limits[place] = outcome.limit
+
+    def _begun_final(self) -> FinalStand:
+        self._final = FinalStand(blocks=self._blocks)
+        return self._final
 
     def _account(self, trial: TuneTrial, spent_s: float, *, failed: bool) -> None:
         start = int(self.space.starts[trial.setting])
@@ -148,16 +174,13 @@ class TuneSearch:
             choice.setting, choice.level, TrialKind.EXPLORE, 0, self._rules.seconds, choice.reason, choice.gain
         )
 
-    def _confirming(self, final: FinalStand) -> TuneTrial | None:
-        """The next trial of the final: round by round, each with every finalist."""
+    def _confirming(self, final: FinalStand, *, further: bool = False) -> TuneTrial | None:
+        """The next trial of the final: round by round, each with every finalist; `further` rounds than usual too."""
         if not final.queue:
             finalists = self._places(final)
             alone = len({setting for setting, _ in finalists}) == 1
-            if (
-                not finalists
-                or final.rounds >= MOST_ROUNDS
-                or (final.rounds >= LEAST_ROUNDS and (alone or self._stands()))
-            ):
+            usual = not further and final.rounds >= (LEAST_ROUNDS if alone else MOST_ROUNDS)
+            if not finalists or usual or (final.rounds >= LEAST_ROUNDS and self._stands()):
                 return None
             final.rounds += 1
             final.queue = self._ordered(finalists)
@@ -165,7 +188,7 @@ class TuneSearch:
         seconds = final.times * self._rules.seconds
         if self._cost_s(setting, final.times) > self.left_s:
             return None
-        return TuneTrial(setting, level, TrialKind.CONFIRM, final.rounds, seconds, Reason.CONFIRM)
+        return TuneTrial(setting, level, TrialKind.CONFIRM, final.blocks + final.rounds, seconds, Reason.CONFIRM)
 
     def _places(self, final: FinalStand) -> list[tuple[int, int]]:
         """The settings and levels of the next round; one that does not keep the limit goes on at a lower load.

@@ -221,8 +221,9 @@ class SettingSearch:
         return ~np.isin(numbers, sorted({each.setting for each in self.beliefs.observations}))
 
     def _another_start(self) -> Choice | None:
-        """Where nothing could be served so far: the setting that is the likeliest to start."""
+        """Where no response was good so far: of the settings that were not tried, the one that likeliest starts."""
         numbers = self._some_settings()
+        numbers = numbers[self._untried(numbers)]
         if not len(numbers):
             return None
         likeliest = int(numbers[int(np.argmax(self.beliefs.starts(numbers)))])

@@ -119,32 +119,38 @@ class Space:
 
 
 def make_space(knobs: KnobSet, values: Mapping[str, tuple[Value, ...]], fixed: Setting) -> Space:
-    """The space of `values` by knob, with all other knobs at `fixed` or their default.
+    """The space of `values` by knob, with all other knobs at `fixed` or their own default.
 
-    A knob that has no effect in a setting (its `needs` are not met) stays at its default there, so that no two settings
-    are the same. Raises UserError where nothing is left to choose, or too much.
+    The default setting, number 0, is likewise made of `fixed` and the knobs' own defaults; where that is not possible,
+    it is the first setting that is. A knob that has no effect in a setting (its `needs` are not met) stays at its
+    default there, so that no two settings are the same. Raises UserError where nothing is left to choose, or too much.
     """
     combinations = math.prod(len(several) for several in values.values())
     if combinations > MOST_SETTINGS:
         raise UserError(
             f"{', '.join(values)}: {combinations} combinations are more than {MOST_SETTINGS}; give fewer values"
         )
-    dimensions = tuple(_dimension(knobs[name], several) for name, several in values.items())
+    dimensions = tuple(_dimension(knobs[name], several, fixed) for name, several in values.items())
     default = tuple(dimension.default for dimension in dimensions)
     different = _different(knobs, dimensions, fixed)
     possible = [code for code in different if knobs.conflict_in({**fixed, **_setting(dimensions, code)}) is None]
+    if conflict := knobs.conflict_in({**fixed, **_setting(dimensions, default)}):
+        if not possible:
+            raise UserError(conflict)
+        return make_space(knobs, values, {**fixed, **_setting(dimensions, possible[0])})
     codes = np.array([default, *(code for code in possible if code != default)], dtype=np.int64)
     if len(codes) == 1:
-        raise UserError(f"{', '.join(values)}: only the default is possible here; there is nothing to tune")
+        raise UserError(f"{', '.join(values)}: only one setting is possible here; there is nothing to tune")
     return Space(dimensions, codes, _starts(dimensions, codes), len(different) - len(possible))
 
 
-def _dimension(knob: Knob, given: tuple[Value, ...]) -> Dimension:
-    values = tuple(dict.fromkeys((*given, knob.default)))
+def _dimension(knob: Knob, given: tuple[Value, ...], fixed: Setting) -> Dimension:
+    default = fixed.get(knob.name, knob.default)
+    values = tuple(dict.fromkeys((*given, default)))
     if is_number(values):
         values = tuple(sorted(values))
     indices = tuple(values.index(value) for value in dict.fromkeys(given))
-    return Dimension(knob.name, values, values.index(knob.default), indices, live=knob.apply is Apply.LIVE)
+    return Dimension(knob.name, values, values.index(default), indices, live=knob.apply is Apply.LIVE)
 
 
 def _different(knobs: KnobSet, dimensions: Sequence[Dimension], fixed: Setting) -> list[tuple[int, ...]]:

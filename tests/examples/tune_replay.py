@@ -37,7 +37,7 @@ def tune(replay, budget_s):
     points: list[tuple[int, int]] = []
     final = Final(lambda point: len(space.changed(points[point][0])), replay.seed)
     rules = TuneRules(budget_s, served.trial_s, 0.0, served.restart_s, replay.seed)
-    search = TuneSearch(space, served.levels, rules, final.stands)
+    search = TuneSearch(space, served.levels, rules, final.stands, final.named)
     path, tails = [], {}  # tails: of all trials of a setting at a level, by which its limit is decided
     while (trial := search.next()) is not None:
         spent_s = replay.cost_s(trial.setting) + trial.seconds - served.trial_s

@@ -27,7 +27,7 @@ from harness.plan.plan_draft import estimated_seconds
 from harness.plan.target_spec import RecipeTarget, UrlTarget, find_target, is_model_file, is_url
 from harness.record.run_dir import RunDir
 from harness.run.budgeted_sweep_run import run_budgeted_sweep
-from harness.run.capacity_run import run_capacity
+from harness.run.capacity_run import checked_capacity_plan, run_capacity
 from harness.run.events import Note, progress_events
 from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
@@ -166,14 +166,17 @@ class ServingRun(RunFrame[RunDir]):
         self.folder.write(msgspec.structs.replace(self.folder.read(), **changes))
 
     def set_budget(self, seconds: float) -> None:
-        """Let a run with a budget go on until `seconds` are spent. Raises UserError for a grid, which has none."""
+        """Let a run with a budget go on until `seconds` are spent.
+
+        Raises UserError for a grid, which has none, and for one that is too short for any search.
+        """
         from msgspec.structs import replace
 
         plan = self.folder.read().plan
         if plan.pairing is not None:
             plan = replace(plan, pairing=replace(plan.pairing, budget_s=seconds))
         elif plan.capacity:
-            plan = replace(plan, capacity_budget_s=seconds)
+            plan = checked_capacity_plan(replace(plan, capacity_budget_s=seconds))
         elif plan.budget_seconds is not None:
             plan = replace(plan, budget_seconds=seconds)
         else:

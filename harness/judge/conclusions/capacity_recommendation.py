@@ -5,58 +5,98 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point
+import msgspec
+
+from harness.judge.capacity.capacities import PRECISION, capacity_of, nearest_point, usable
 from harness.judge.conclusions.caveats import caveats
-from harness.judge.conclusions.grid_recommendation import why_all_invalid, why_none_meets
-from harness.judge.number_text import figure, listed, percent, rounded_duration
+from harness.judge.conclusions.grid_recommendation import spoiled_by, why_all_invalid, why_none_meets
+from harness.judge.number_text import figure, first_sentence, listed, percent, rounded_duration
 from harness.judge.numbers.limit_counts import FAILED
 from harness.judge.phrases import range_text, ratio_text
-from harness.judge.run_result import Recommendation
+from harness.judge.run_result import Capacity, Recommendation
 from harness.judge.slo_check import trusted
 from harness.judge.stats.ratio_intervals import ratio_within
 from harness.plan.knobs import setting_text
 from harness.plan.plan import trial_overhead_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.judge.interval import Interval
     from harness.judge.metrics import PointMetrics
-    from harness.judge.run_result import Capacity, StreamLoad
+    from harness.judge.run_result import StreamLoad
+    from harness.plan.knobs import Setting
     from harness.plan.plan import Plan
+
+MOST_LISTED = 3
 
 
 def capacities(plan: Plan, points: Sequence[PointMetrics], *, harmed: bool = False) -> tuple[Capacity, ...]:
-    """The capacity of every setting whose rates were tried, in the order of the plan (`harmed` as in `capacity_of`)."""
-    trial_s = plan.seconds + trial_overhead_seconds(plan)
-    settings = {tuple(point.setting.items()): None for point in points}
-    groups = [[point for point in points if tuple(point.setting.items()) == setting] for setting in settings]
-    return tuple(capacity_of(group, plan.slo, trial_s, harmed=harmed) for group in groups)
+    """The capacity of every setting, in the order of the plan (`harmed` as in `capacity_of`)."""
+    settings = {tuple(point.setting.items()): point.setting for point in plan.points}
+    groups = [[point for point in points if point.setting == setting] for setting in settings.values()]
+    return tuple(
+        _capacity(plan, setting, group, harmed=harmed) for setting, group in zip(settings.values(), groups, strict=True)
+    )
+
+
+def _capacity(plan: Plan, setting: Setting, own: Sequence[PointMetrics], *, harmed: bool) -> Capacity:
+    """The capacity of one setting by all its points, those of the closed loop too."""
+    rated = [point for point in own if point.rate_target_rps is not None]
+    if rated:
+        found = capacity_of(rated, plan.slo, plan.seconds + trial_overhead_seconds(plan), harmed=harmed)
+    else:
+        found = Capacity(setting=setting, rate_rps=None, kept_rps=None, missed_rps=None, trials=0)
+    return found if _sustained_rps(found) else msgspec.structs.replace(found, why_none=_why_none(plan, own, rated))
+
+
+def _why_none(plan: Plan, own: Sequence[PointMetrics], rated: Sequence[PointMetrics]) -> str:
+    """Why no rate is known that a setting sustains, from all its points and from those of rates."""
+    trials = [trial for point in own for trial in point.trials]
+    if not trials:
+        return "not measured"
+    if all(trial.start_failure for trial in trials):
+        return f"could not be started: {first_sentence(str(trials[-1].start_failure)).rstrip('.')}"
+    if not rated:
+        return "no rate was tried yet" if any(point.counts.ok for point in own) else "no response was good"
+    told = [point for point in rated if usable(point, plan.slo)]
+    if not told:
+        return f"INVALID at every rate: {spoiled_by(each for point in rated for each in point.findings)}"
+    missed = all(point.meets_slo is False for point in told)
+    return "misses the limit at every rate that was tried" if missed else "cannot be said yet"
 
 
 def recommend_capacity(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
-    """The recommendation by the points of an open loop, of which there is at least one."""
+    """The recommendation by all points of a run, of which at least one has a rate."""
     found = capacities(plan, points)
+    rated = [point for point in points if point.rate_target_rps is not None]
     known = [each for each in found if _sustained_rps(each) > 0.0]
     if not known:
-        usable = [point for point in points if trusted(point)]
-        if usable:
-            return Recommendation(sentence=why_none_meets(usable, plan.slo))
-        why = why_all_invalid(points) or "No recommendation: no point got a good response."
-        return Recommendation(sentence=" ".join([why, *_all_the_same(plan, points)]))
+        told = [point for point in rated if trusted(point)]
+        invalid = why_all_invalid(rated) or "No recommendation: no point got a good response."
+        why = [why_none_meets(told, plan.slo)] if told else [invalid, *_all_the_same(plan, points)]
+        return Recommendation(sentence=" ".join([*why, *_without(each for each in found if not each.trials)]))
     best, first = max(known, key=_sustained_rps), found[0]
     against = _ratio(best, first) if best is not first else None
-    point = _nearest(best, points)
+    point = _nearest(best, rated)
     tied = [each for each in known if each is not best and not _surely_less(each, best)]
-    others = _other_settings(tied, [each for each in found if each not in known])
     return Recommendation(
-        sentence=" ".join([*_sentences(plan, best, first, against, point), *others]),
+        sentence=" ".join([*_sentences(plan, best, first, against, point), *_tied(tied), *_without(found)]),
         best_point=point.point,
-        baseline_point=_nearest(first, points).point if against else None,
+        baseline_point=_nearest(first, rated).point if against else None,
         speedup=against,
-        tied_points=tuple(_nearest(each, points).point for each in tied),
+        tied_points=tuple(_nearest(each, rated).point for each in tied),
         more_seconds=best.more_seconds,
     )
+
+
+def _without(found: Iterable[Capacity]) -> Iterator[str]:
+    """Which settings have no capacity that could be compared, each with the reason."""
+    named = [f"{setting_text(each.setting)} ({each.why_none})" for each in found if each.why_none]
+    more = len(named) - MOST_LISTED
+    if named:
+        shown = [*named[:MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
+        yield f"No capacity is known of {listed(shown)}."
 
 
 def _all_the_same(plan: Plan, points: Sequence[PointMetrics]) -> Iterator[str]:
@@ -96,13 +136,10 @@ def _surely_less(other: Capacity, best: Capacity) -> bool:
     return other.rate_rps is not None and other.rate_rps.ends[1] < least_rps
 
 
-def _other_settings(tied: Sequence[Capacity], unknown: Sequence[Capacity]) -> Iterator[str]:
-    """The settings that may do as well as the best, and those that are not known to keep the limit."""
+def _tied(tied: Sequence[Capacity]) -> Iterator[str]:
+    """The settings that may do as well as the best."""
     if tied:
         yield f"{listed([setting_text(each.setting) for each in tied])} cannot be distinguished from it here."
-    for each in unknown:
-        missed = f", and surely misses it at {figure(each.missed_rps, 3)} req/s" if each.missed_rps else ""
-        yield f"{setting_text(each.setting)} is not known to keep the limit at any rate{missed}."
 
 
 def _sentences(
@@ -113,13 +150,7 @@ def _sentences(
     ratio = f", {ratio_text(against)} {other}" if against else ""
     if best.rate_rps is None:
         least = f"at least {figure(_sustained_rps(best), 3)} req/s"
-        unknown = best.unknown_rps
-        why = (
-            f"of {figure(unknown, 3)} req/s and more nothing is known"
-            if unknown
-            else "no rate that was tried misses it"
-        )
-        yield f"At {plan.slo} {name} sustains {least}{ratio}: {why}."
+        yield f"At {plan.slo} {name} sustains {least}{ratio}: {_open_end(best)}."
         yield from _streams(best.streams)
         yield from _beyond(best)
         return
@@ -132,6 +163,15 @@ def _sentences(
         yield _precision(best.rate_rps, best.more_seconds)
     if best.holds_from_rps is not None:
         yield f"Rates below {figure(best.holds_from_rps, 3)} req/s miss the limit: there batches may wait to fill."
+
+
+def _open_end(best: Capacity) -> str:
+    """What is known above a rate that is kept, where there is no border."""
+    if best.missed_rps is not None:
+        return f"it surely does not sustain {figure(best.missed_rps, 3)} req/s"
+    if best.unknown_rps is not None:
+        return f"of {figure(best.unknown_rps, 3)} req/s and more nothing is known"
+    return "no rate that was tried misses it"
 
 
 def _precision(rate: Interval, more_seconds: float) -> str:

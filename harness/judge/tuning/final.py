@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.judge.decision.chances import Limit
-from harness.judge.decision.decision import Candidate
+from harness.judge.decision.decision import Candidate, Status
 from harness.judge.decision.trial_history import CandidateTrial, TrialHistory
 from harness.plan.plan import TrialKind
 
@@ -30,7 +30,6 @@ class Final:
 
     changes: Callable[[int], int]
     seed: int = 0
-    trial_s: float = 5.0
     history: list[tuple[int, int, float, TrialOutcome]] = field(default_factory=list)
 
     def add(self, point: int, block: int, seconds: float, outcome: TrialOutcome) -> None:
@@ -45,9 +44,9 @@ class Final:
         )
 
     @property
-    def spent_s(self) -> float:
-        """What all of its trials took."""
-        return sum(outcome.spent_s for *_, outcome in self.history)
+    def trial_s(self) -> float:
+        """What a trial of it took on average; 0 before the first."""
+        return sum(outcome.spent_s for *_, outcome in self.history) / max(len(self.history), 1)
 
     def record(self) -> TrialHistory:
         """The record, whose candidates are numbered by their place in `points`."""
@@ -69,6 +68,10 @@ class Final:
     def stands(self) -> bool:
         """Whether a further trial would hardly change what is decided."""
         return self.record().settled()
+
+    def named(self) -> bool:
+        """Whether it names a setting."""
+        return self.decision().status is Status.NAMED
 
     def _ranks(self, points: list[int]) -> list[int]:
         """Places of the settings: the default, if it takes part, is 0, and no other setting is."""

@@ -52,12 +52,13 @@ def keeps(plan: Plan, point: PointMetrics) -> bool | None:
     """Whether the point keeps the SLO and the other bounds of the search; None where that is not known."""
     found = [point.meets_slo if plan.slo else True]
     for bound in plan.tune.keep if plan.tune else ():
-        value = _kept_figure(bound.metric, point)
+        value = kept_figure(bound.metric, point)
         found.append(None if value is None else value >= bound.limit if bound.above else value <= bound.limit)
     return False if False in found else None if None in found else True
 
 
-def _kept_figure(metric: str, point: PointMetrics) -> float | None:
+def kept_figure(metric: str, point: PointMetrics) -> float | None:
+    """What a bound beside the SLO is about: accuracy, cores or memory in MB; None where it is not known."""
     if metric == "accuracy":
         return None if point.accuracy is None else point.accuracy.value
     usage = point.usage
@@ -82,7 +83,8 @@ def observation_of(plan: Plan, point: PointMetrics, trial: TrialMetrics, place: 
     harmed = usable_share(trial) < LEAST_USABLE
     kept = keeps(plan, point)
     if not trial.seconds or not figure.value or fault_of_target(trial):
-        return Observation(*place, kept=None if harmed and not fault_of_target(trial) else False)
+        unknown = harmed or trial.throughput_rps.value > 0.0  # good responses came, and their cost is not known
+        return Observation(*place, kept=None if unknown and not fault_of_target(trial) else False)
     tail = _log_tail(trial, plan.slo)
     if kept is False and (not plan.slo or point.meets_slo is not False):
         tail = None  # another bound is broken, however short the responses are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.budgeted_recommendation import nearness_text
@@ -19,10 +20,10 @@ from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import failure_of, final_outcome, keeps, objective_of, unit_of
 from harness.judge.tuning.tuning_summary import changes_of
 from harness.plan.knobs import setting_text
-from harness.plan.plan import TrialKind
+from harness.plan.plan import TrialKind, trial_overhead_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.judge.decision.decision import Decision
     from harness.judge.interval import Interval
@@ -30,21 +31,31 @@ if TYPE_CHECKING:
     from harness.plan.plan import Plan
 
 DEFAULT = "the default"
-FINAL_TRIALS, BESIDE_S = 12, 5.0  # of a final that has not begun: its trials, and what each takes beside its seconds
+FINAL_TRIALS = 12  # of a final that has not begun
 
 
-def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendation:
-    """The recommendation by the fresh trials of the final; before them it cannot be given."""
-    final = final_of(plan, points)
+def recommend_tuned(
+    plan: Plan, points: Sequence[PointMetrics], spent_s: Mapping[int, float] | None = None
+) -> Recommendation:
+    """The recommendation by the fresh trials of the final; before them it cannot be given.
+
+    spent_s: what each trial took in all, by its number, as far as that is recorded.
+    """
+    spent_s = spent_s or {}
+    final = final_of(plan, points, spent_s)
+    another_s = FINAL_TRIALS * (fmean(spent_s.values()) if spent_s else plan.seconds + trial_overhead_seconds(plan))
     if not final.history:
-        return Recommendation(sentence=_nothing_final(plan, points), more_seconds=_more_s(plan, points))
+        could = any(point.counts.ok and keeps(plan, point) is not False for point in points)
+        return Recommendation(sentence=_nothing_final(plan, points), more_seconds=another_s if could else None)
     decision, numbers = final.decision(), final.points
     tried = _tried_text(plan, points)
-    if decision.status is Status.NONE_KEEPS or decision.best is None:
-        missed = decision.status is Status.NONE_KEEPS
-        usable = [point for point in points if point.counts.ok and trusted(point)]
-        why = _none_keeps(plan, usable) if usable and missed else _why_undecided(plan, final, points)
-        return Recommendation(sentence=f"{why} {tried}", more_seconds=None if missed else decision.more_s)
+    usable = [point for point in points if point.counts.ok and trusted(point)]
+    if decision.status is Status.NONE_KEEPS and usable:
+        kept = [point for point in usable if keeps(plan, point) is not False]
+        why = _finalists_missed(plan, kept) if kept else _none_keeps(plan, usable)
+        return Recommendation(sentence=f"{why} {tried}", more_seconds=another_s if kept else None)
+    if decision.best is None:
+        return Recommendation(sentence=f"{_why_undecided(plan, final, points)} {tried}", more_seconds=decision.more_s)
     best = next(point for point in points if point.point == numbers[decision.best])
     rate = None if decision.figure is None else with_fast_memory(plan, best, decision.figure)
     said = decision.status is Status.NAMED
@@ -67,15 +78,16 @@ def recommend_tuned(plan: Plan, points: Sequence[PointMetrics]) -> Recommendatio
     )
 
 
-def final_of(plan: Plan, points: Sequence[PointMetrics]) -> Final:
+def final_of(plan: Plan, points: Sequence[PointMetrics], spent_s: Mapping[int, float]) -> Final:
     """The final of a run, from its fresh trials that have begun."""
     final = Final(lambda point: len(changes_of(plan, plan.point(point).setting)), plan.seed)
     by_trial = {trial.trial: (point, trial) for point in points for trial in point.trials}
     for trial in plan.trials:
         if trial.kind is TrialKind.CONFIRM and trial.number in by_trial:
             point, metrics = by_trial[trial.number]
-            final.trial_s = seconds = trial.seconds or plan.seconds
-            final.add(trial.point, trial.block, seconds, final_outcome(plan, point, metrics, seconds))
+            seconds = trial.seconds or plan.seconds
+            took_s = spent_s.get(trial.number, seconds + trial_overhead_seconds(plan))
+            final.add(trial.point, trial.block, seconds, final_outcome(plan, point, metrics, took_s))
     return final
 
 
@@ -161,22 +173,32 @@ def _why_undecided(plan: Plan, final: Final, points: Sequence[PointMetrics]) -> 
     )
 
 
+def _finalists_missed(plan: Plan, kept: Sequence[PointMetrics]) -> str:
+    """Where no fresh trial kept all bounds: which point of the search did, of those that did or may have."""
+    most = max(kept, key=lambda point: (keeps(plan, point) is True, objective_of(point, plan).value))
+    bounds = _bounds(plan)
+    what = f"kept {bounds}" if bounds else "had good responses"
+    did = "did" if keeps(plan, most) else "may have"
+    return (
+        f"Not decided yet: no fresh trial {what}; {_point_text(plan, most.point)} {did} in the search, with "
+        f"{figure(objective_of(most, plan).value, 3)} {unit_of(plan)}."
+    )
+
+
 def _none_keeps(plan: Plan, points: Sequence[PointMetrics]) -> str:
-    """The sentences where no point is known to keep all bounds."""
+    """The sentences where every point breaks a bound."""
     if plan.slo and (not plan.tune or not plan.tune.keep or not any(point.meets_slo for point in points)):
         return why_none_meets(points, plan.slo)
-    unknown = [point for point in points if keeps(plan, point) is None]
-    if unknown:
-        return f"No recommendation: whether any setting keeps {_bounds(plan)} cannot be said."
     return f"No setting keeps {_bounds(plan)} at any load that was tried."
 
 
 def _why_nothing(trials: Sequence[TrialMetrics]) -> str:
-    """Why no trial has a response: the last failed start, or the first finding with what to do about it."""
+    """Why no trial has a good response: the last failed start, or where some did start, what was found in the first."""
     reasons = [reason for reason in map(failure_of, trials) if reason]
-    if reasons:
+    if reasons and len(reasons) == len(trials):
         return f"none of the settings that were tried could be served: {reasons[-1].rstrip('.')}"
-    found = [each for trial in trials for each in trial.findings if each.verdict is Verdict.INVALID]
+    served = [trial for trial in trials if failure_of(trial) is None]
+    found = [each for trial in served for each in trial.findings if each.verdict is Verdict.INVALID]
     why = f". {found[0].text} {found[0].remedy}".rstrip(".") if found else ""
     return f"nothing was measured{why}"
 
@@ -194,12 +216,6 @@ def _nothing_final(plan: Plan, points: Sequence[PointMetrics]) -> str:
     best = max(measured, key=lambda point: bool(keeps(plan, point)) * objective_of(point, plan).value)
     ahead = _point_text(plan, best.point)
     return f"Not decided yet: there are no fresh trials. So far {ahead} is ahead. {tried}"
-
-
-def _more_s(plan: Plan, points: Sequence[PointMetrics]) -> float | None:
-    """What a final would take, where it has not begun and could."""
-    measured = [point for point in points if point.counts.ok and keeps(plan, point) is not False]
-    return FINAL_TRIALS * (plan.seconds + BESIDE_S) if measured else None
 
 
 def _tried_text(plan: Plan, points: Sequence[PointMetrics]) -> str:

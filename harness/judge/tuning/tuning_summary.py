@@ -10,7 +10,7 @@ from harness.judge.tuning.observations import failure_of, keeps, objective_of, o
 from harness.judge.tuning.tuning_result import FailedSetting, TuneStep, Tuning
 from harness.plan.arrivals import Closed
 from harness.plan.knobs import format_value
-from harness.plan.target_spec import RecipeTarget, find_target
+from harness.plan.target_spec import RecipeTarget, find_target, knobs_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -147,9 +147,10 @@ def _front(plan: Plan, points: Sequence[PointMetrics]) -> Iterator[int]:
 
 
 def _words(plan: Plan, setting: Setting) -> str:
-    """`python -m harness serve batched batch_size=64`: what starts the target so."""
-    changes = {**plan.fixed, **changes_of(plan, setting)}
-    return " ".join(f"{name}={format_value(value)}" for name, value in changes.items()) or "the default"
+    """`batch_size=64`: what starts the target so. The default of the search may not be the target's own."""
+    own = knobs_for(find_target(plan.target), plan.model).defaults()
+    needed = {**plan.fixed, **{name: value for name, value in setting.items() if value != own.get(name)}}
+    return " ".join(f"{name}={format_value(value)}" for name, value in needed.items()) or "the default"
 
 
 def _server_flags(plan: Plan, setting: Setting) -> str:

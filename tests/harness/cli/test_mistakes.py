@@ -61,6 +61,11 @@ def run(monkeypatch, capsys):
         (("sweep", "concurrency=1,2", "--concurrency", "8"), "--concurrency: it is for"),
         (("sweep", "batch_size=1", "batch_size=2"), "batch_size: given twice"),
         (("run", "--seed", "-1"), "'--seed': -1 is not in the range"),
+        (("capacity", "concurrency"), "concurrency: `capacity` looks for the load itself; leave it out"),
+        (("capacity", "rate=100"), "rate: `capacity` looks for the load itself; leave it out"),
+        (("capacity", "--slo", "p99<50ms,mean<5ms"), "--slo mean ≤ 5 ms: `capacity` searches limits on percentiles"),
+        # Ten trials of 1 s, with 0.5 s of warm-up and 1 s beside them.
+        (("capacity", "--seconds", "1s", "--budget", "24s"), "take 10 trials or more, about 25 s; give more"),
         (("run", "--arrivals", "gamma", "--rate", "10", "--cv", "nan"), "--cv nan: give a number above 0"),
         (("run", "--rate", "5", "--cv", "1"), "--cv: it is for --arrivals gamma"),
         (("run", "--rate", "5", "--think-time", "1s"), "--think-time: it is for --arrivals closed"),

@@ -72,6 +72,14 @@ def test_only_what_did_not_finish_is_left_to_do(tmp_path):
     assert [trial.number for trial, _ in run.unfinished(PLAN)] == [1]
 
 
+def test_what_trials_took_is_known_of_those_that_recorded_it(tmp_path):
+    run = RunDir.create(tmp_path / "run")
+    folder = end_trial(run, 0)
+    assert run.spent_seconds(PLAN) == {}
+    folder.write(TrialRecord(trial=TRIALS[0], point=POINTS[0], finished=True, spent_seconds=3.5))
+    assert run.spent_seconds(PLAN) == {0: 3.5}
+
+
 def test_an_unfinished_trial_is_set_aside_and_kept(tmp_path):
     run = RunDir.create(tmp_path / "run")
     folder = end_trial(run, 1, finished=False)

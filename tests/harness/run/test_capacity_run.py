@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from answers_of import invalid, point_of, quantile_of
 
+from harness.errors import UserError
 from harness.judge.capacity.capacities import capacity_of
+from harness.judge.checks.case import finding
+from harness.judge.checks.records import TARGET_DIED
 from harness.judge.conclusions.capacity_recommendation import recommend_capacity
 from harness.judge.findings import Finding, Verdict
 from harness.judge.metrics import LimitCount
@@ -16,8 +20,11 @@ from harness.judge.slo_check import trusted
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
-from harness.plan.slo import parse_slo
-from harness.run.capacity_run import FIRST_USERS, longer
+from harness.plan.slo import Slo, parse_slo
+from harness.record.run_dir import RunDir, TrialRecord
+from harness.run import capacity_run, failures, grid_run
+from harness.run.capacity_run import FIRST_USERS, checked_capacity_plan, longer, run_capacity
+from harness.run.run_job import RunJob
 
 SLO = parse_slo("p99<20ms")
 CAPACITY_RPS = {1: 1000.0, 16: 5000.0}  # by batch_size
@@ -158,3 +165,69 @@ def test_where_noise_spoiled_every_trial_the_cause_is_said_and_what_the_machine_
     assert text.startswith("No recommendation: every point is INVALID: The generator was busy 97 % of the time.")
     assert "On the machine as it is, batch_size=1 sustains about " in text
     assert found.best_point is None
+
+
+def test_a_default_budget_grows_to_ten_trials_and_a_given_one_is_refused():
+    short = msgspec.structs.replace(plan_of(1), capacity_budget_s=34.0)  # ten trials of 2 + 0.5 + 1 s take 35 s
+    assert checked_capacity_plan(short, given=False).capacity_budget_s == 35.0
+    with pytest.raises(UserError, match=r"^--budget 34s: .* 10 trials or more, about 35 s"):
+        checked_capacity_plan(short)
+    assert checked_capacity_plan(plan_of(1)) == plan_of(1)
+
+
+@pytest.mark.parametrize("text", ["mean<5ms", "p99<20ms,max<1s", "ttft_mean<1s"])
+def test_a_limit_that_no_single_request_breaks_is_refused_of_classes_too(text):
+    slo = parse_slo(text)
+    for each in (slo, Slo(bounds=SLO.bounds, of_classes={"chat": slo.bounds})):
+        with pytest.raises(UserError, match=r"^--slo \w+ . .*: `capacity` searches limits on percentiles and errors"):
+            checked_capacity_plan(msgspec.structs.replace(plan_of(1), slo=each))
+
+
+def not_started(point):
+    """The setting under any load: nothing was measured."""
+    found = point_of(0.0, number=point.number, setting=point.setting, users=FIRST_USERS, rates=[0.0])
+    own = tuple(msgspec.structs.replace(trial, seconds=0.0, start_failure="died at start") for trial in found.trials)
+    return msgspec.structs.replace(found, trials=own, verdict=Verdict.INVALID)
+
+
+def died(point, trials):
+    """The load killed the target."""
+    dead = finding(TARGET_DIED, Verdict.INVALID, "The target died during the trial.", "")
+    return measure(point, (dead,), trials)
+
+
+@pytest.mark.parametrize("fault", ["not started", "died"])
+def test_a_trial_that_failed_is_not_run_again_and_the_other_settings_are_searched(tmp_path, monkeypatch, fault):
+    state = SimpleNamespace(plan=msgspec.structs.replace(plan_of(1, 16), capacity_budget_s=35.0))
+    ran = []
+
+    def fails(point):
+        return point.setting["batch_size"] == 1 and (fault == "not started" or not isinstance(point.arrivals, Closed))
+
+    def fake_trial(job):
+        ran.append(job.trial.number)
+        failure = fault if fails(job.point) else None
+        code = None if failure == "not started" else 0
+        job.folder.create()
+        record = TrialRecord(
+            trial=job.trial, point=job.point, finished=failure is None, failure=failure, load_exit_code=code
+        )
+        job.folder.write(record)
+        return record
+
+    def figures(job, point):
+        if not fails(point):
+            return measure(point, trials=tries(job.plan, point))
+        return not_started(point) if fault == "not started" else died(point, tries(job.plan, point))
+
+    monkeypatch.setattr(failures, "run_trial", fake_trial)
+    for module in (capacity_run, grid_run):
+        monkeypatch.setattr(module, "point_metrics", figures)
+    summaries = SimpleNamespace(read=lambda plan, trial: SimpleNamespace(durations={}))
+    job = RunJob(state.plan, RunDir.create(tmp_path / "run"), None, None, lambda _: None, lambda _: None, summaries)
+    run_capacity(job, lambda longer: setattr(state, "plan", longer))
+    assert ran == [trial.number for trial in state.plan.trials]
+    count = {size: sum(state.plan.point(trial.point).setting["batch_size"] == size for trial in state.plan.trials)
+             for size in (1, 16)}  # fmt: skip
+    assert count[16] >= 11  # of users, and of rates
+    assert count[1] == 1 if fault == "not started" else count[1] >= 11

@@ -78,6 +78,18 @@ def test_where_deaths_are_results_of_settings_they_end_a_run_that_has_measured_n
         seen.see(record(point, "killed under load", loaded=True))
 
 
+def test_what_an_earlier_part_of_the_run_measured_counts():
+    seen = failures()
+    seen.recall(record(0))
+    for point in (2, 3, 4, 5):
+        seen.see(record(point, "died at start"))
+    seen.require_start()
+    seen = failures()
+    for point in range(6):
+        seen.recall(record(point, "died at start"))  # it ends nothing: what is left may start
+    assert seen.of_start(POINTS[5]) == "died at start"
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs a trial of a point; `does_it` is what happens."""

@@ -19,6 +19,7 @@ from harness.record.run_dir import RunDir, RunRecord, TrialRecord
 from harness.run import failures
 from harness.run.grid_run import run_grid
 from harness.run.run_job import RunJob
+from harness.system.cpu_cores import plan_isolation
 
 REPEATS = 4
 POINTS = tuple(Point(number=n, setting={"batch_size": 1 + n}, arrivals=Closed(users=1)) for n in range(2))
@@ -67,7 +68,8 @@ def reads(monkeypatch):
 def run(folder, plan):
     done = []
     summaries = TrialSummaries(folder)
-    run_grid(RunJob(plan, folder, None, None, lambda event: None, done.append, summaries))
+    isolation = plan_isolation(isolate=False, load_processes=1)
+    run_grid(RunJob(plan, folder, None, isolation, lambda event: None, done.append, summaries))
     return summaries, done
 
 
@@ -99,6 +101,21 @@ def test_a_resumed_run_reads_its_earlier_trials_once_too(tmp_path, reads):
     run(folder, plan)
     assert set(reads.values()) == {1}
     assert len(reads) == len(TRIALS)
+
+
+def test_a_resumed_run_of_which_only_a_setting_is_left_that_cannot_start_does_not_fail(tmp_path, reads, monkeypatch):
+    plan, folder = plan_of(), RunDir.create(tmp_path / "run")
+    for trial in TRIALS[::2]:
+        fake_trial(TrialJob(plan, trial, POINTS[0], None, None, folder.trial(trial, POINTS[0])))
+
+    def no_start(job):
+        job.folder.create()
+        record = TrialRecord(trial=job.trial, point=job.point, finished=False, failure="died at start")
+        job.folder.write(record)
+        return record
+
+    monkeypatch.setattr(failures, "run_trial", no_start)
+    run(folder, plan)
 
 
 def test_whether_there_are_trials_is_asked_of_the_folder(tmp_path, reads):

@@ -1,17 +1,24 @@
+import dataclasses
 import math
 
+import four_knobs
 import pytest
 from tune_replay import true_log_rate, tune
 from tune_spaces import CpuServer, Replay, true_capacities
 
+from harness.judge.decision.chances import Limit
 from harness.judge.decision.decision import Status
+from harness.judge.decision.trial_history import TrialOutcome
 from harness.plan.plan import TrialKind
 from harness.run.tune_search import TuneRules, TuneSearch
 from harness.search.observation import Observation
+from harness.search.space import make_space
 
 SERVED = CpuServer()
 SPACE = SERVED.space()
 CAPACITY = true_capacities(SERVED, SPACE)
+# Of 340 s a final of three settings and three rounds takes 9 x (2 x 1 + 9) = 99 s, within its share of 30 %.
+RULES = TuneRules(340.0, 1.0, 9.0)
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +86,73 @@ def test_no_time_is_kept_for_a_final_of_the_default_alone():
 def test_a_short_budget_goes_to_the_search_and_a_long_one_to_longer_fresh_trials(budget_s, seconds):
     found = tune(Replay(SERVED, SPACE, seed=3), budget_s).record
     assert {trial.seconds for trial, _ in found.trials} == {seconds}
+
+
+def small_search(rules=RULES, space=four_knobs.SPACE, *, stands=True, named=True):
+    return TuneSearch(space, four_knobs.LEVELS, rules, lambda: stands, lambda: named)
+
+
+def take(search, trial):
+    """Give a search what came of a trial, which took 9 s beside those that it measured."""
+    setting = {**four_knobs.SPACE.setting(0), **search.space.setting(trial.setting)}
+    seen, spent_s = four_knobs.figures(setting, four_knobs.LEVELS[trial.level]), 9.0
+    spent_s += trial.seconds
+    if trial.kind is TrialKind.EXPLORE:
+        search.observe(trial, four_knobs.observed(trial, seen), spent_s)
+        return
+    rate, p99_ms = seen
+    limit = Limit.KEPT if p99_ms <= four_knobs.LIMIT_MS else Limit.MISSED
+    search.observe_final(trial, TrialOutcome(math.log(rate), limit, spent_s))
+
+
+def to_its_end(search):
+    trials = []
+    while (trial := search.next()) is not None:
+        take(search, trial)
+        trials.append(trial)
+    return trials
+
+
+def resumed(trials, rules=RULES):
+    search = small_search(rules)
+    for trial in trials:
+        take(search, trial)
+    return search
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return to_its_end(small_search())
+
+
+def fresh_of(trials):
+    return [trial for trial in trials if trial.kind is TrialKind.CONFIRM]
+
+
+@pytest.mark.parametrize("fresh", [0, 1, 2, 4, 9])
+def test_a_search_that_was_stopped_in_its_final_goes_on_with_all_finalists(whole, fresh):
+    final = fresh_of(whole)
+    assert len({trial.setting for trial in final}) == 3
+    begun = whole[: len(whole) - len(final) + fresh]
+    left = to_its_end(resumed(begun))
+    places = [(trial.setting, trial.level, trial.block, trial.seconds) for trial in left]
+    assert places == [(trial.setting, trial.level, trial.block, trial.seconds) for trial in final[fresh:]]
+
+
+def test_with_a_longer_budget_the_search_goes_on_after_its_final_and_ends_with_another(whole):
+    more = to_its_end(resumed(whole, dataclasses.replace(RULES, budget_s=680.0)))
+    assert more[0].kind is TrialKind.EXPLORE
+    again = fresh_of(more)
+    assert more[-len(again) :] == again
+    assert again[0].block == whole[-1].block + 1
+
+
+@pytest.mark.parametrize(("stands", "named", "rounds"), [(True, True, 3), (False, True, 8), (False, False, 30)])
+def test_a_final_that_names_nothing_goes_on_while_there_is_time_and_nothing_else_to_try(stands, named, rounds):
+    two = make_space(four_knobs.KNOBS, {"engine": ("a", "b")}, {})
+    rules = dataclasses.replace(RULES, budget_s=1000.0)
+    search = small_search(rules, two, stands=stands, named=named)
+    final = fresh_of(to_its_end(search))
+    assert len({trial.setting for trial in final}) == 2
+    assert min(max(trial.block for trial in final), 30) == rounds
+    assert (search.left_s < 11.0) is (rounds == 30)

@@ -1,11 +1,12 @@
 import math
 
 import pytest
-from four_knobs import COSTS, LEVELS, LIMIT_MS, SPACE, capacity, figures, observed, run
+from four_knobs import COSTS, KNOBS, LEVELS, LIMIT_MS, SPACE, capacity, figures, observed, run
 
 from harness.search.choice import Reason
 from harness.search.observation import Observation
 from harness.search.setting_search import SettingSearch
+from harness.search.space import make_space
 
 
 @pytest.mark.slow
@@ -45,6 +46,18 @@ def test_a_space_in_which_nothing_starts_comes_to_an_end():
     choices = run(search, 1e6, lambda *_: None)
     assert len(choices) == len({choice.setting for choice in choices})
     assert search.best() is None
+    assert search.finalists() == []
+
+
+def test_where_every_request_fails_each_setting_is_tried_once_and_the_search_ends():
+    space = make_space(KNOBS, {"engine": ("a", "b", "c", "d")}, {})
+    search, tried = SettingSearch(space, LEVELS), []
+    while (choice := search.next(COSTS, 1e6)) is not None:
+        tried.append((choice.setting, LEVELS[choice.level]))
+        assert len(tried) < 10
+        search.observe(Observation(choice.setting, choice.level, kept=False))
+    assert tried[:2] == [(0, 32), (0, 8)]  # the default, under less load too
+    assert sorted(number for number, _ in tried[2:]) == [1, 2, 3]
     assert search.finalists() == []
 
 

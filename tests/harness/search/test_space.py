@@ -53,10 +53,31 @@ def test_a_setting_is_found_by_its_values():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"batch": (4,)}, "only the default"),
+        ({"batch": (4,)}, "only one setting is possible"),
         ({"batch": tuple(range(1, 400)), "wait": tuple(float(number) for number in range(400))}, "give fewer values"),
     ],
 )
 def test_a_space_without_choice_or_without_bounds_is_refused(values, message):
     with pytest.raises(UserError, match=message):
         make_space(KNOBS, values, {})
+
+
+def settings_of(space):
+    return [space.setting(number) for number in range(len(space))]
+
+
+def test_what_is_fixed_of_a_turned_knob_is_its_default():
+    space = make_space(KNOBS, {"policy": POLICY.swept, "batch": (4, 16)}, {"policy": "fixed"})
+    assert settings_of(space)[0] == {"policy": "fixed", "batch": 4}
+    assert len(space) == 4
+
+
+def test_where_the_default_is_not_possible_the_first_setting_that_is_takes_its_place():
+    fixed = KnobSet("server", (BATCH, POLICY), lambda s: "no greedy" if s["policy"] == "greedy" else None)
+    space = make_space(fixed, {"batch": (1, 16), "policy": POLICY.swept}, {})
+    assert settings_of(space) == [{"batch": 1, "policy": "fixed"}, {"batch": 16, "policy": "fixed"}]
+    assert space.impossible == 2
+    again = make_space(fixed, {"batch": (1, 16), "policy": POLICY.swept}, space.setting(0))
+    assert settings_of(again) == settings_of(space)
+    with pytest.raises(UserError, match=r"^no greedy$"):
+        make_space(fixed, {"batch": (1, 16)}, {})

@@ -8,18 +8,23 @@ from harness.judge.capacity.border import RateTrial
 from harness.judge.capacity.capacities import bracketed, capacity_of
 from harness.judge.conclusions.capacity_recommendation import (
     _beyond,
-    _other_settings,
+    _open_end,
     _precision,
     _streams,
     _surely_less,
+    _tied,
+    _without,
+    capacities,
+    recommend_capacity,
 )
 from harness.judge.findings import Finding, Verdict
 from harness.judge.interval import Interval
-from harness.judge.metrics import StreamMetrics
+from harness.judge.metrics import Counts, StreamMetrics
 from harness.judge.run_result import Capacity
-from harness.plan.arrivals import Poisson
+from harness.plan.arrivals import Closed, Poisson
+from harness.plan.plan import Point
 from harness.plan.slo import parse_slo
-from tests.examples.example_runs import latency_of, point_of
+from tests.examples.example_runs import latency_of, plan_of, point_of
 
 
 def point_at(rate_rps, stream):
@@ -147,10 +152,73 @@ def test_a_best_that_misses_no_rate_is_apart_from_what_ends_below_the_rate_it_ke
     assert not _surely_less(capacity(4, Interval(75.0, 70.0, 81.0)), best)
 
 
-def test_no_setting_is_dropped_in_silence():
+def test_settings_that_cannot_be_told_apart_are_named():
     tied = [capacity(4, Interval(100.0)), capacity(8, Interval(101.0))]
-    said = " ".join(_other_settings(tied, [capacity(16, None, missed=20.0), capacity(64, None)]))
-    assert said == (
-        "batch_size=4 and batch_size=8 cannot be distinguished from it here. batch_size=16 is not known to keep the "
-        "limit at any rate, and surely misses it at 20 req/s. batch_size=64 is not known to keep the limit at any rate."
+    assert [*_tied(tied)] == ["batch_size=4 and batch_size=8 cannot be distinguished from it here."]
+    assert not [*_tied([])]
+
+
+def open_ended(**known):
+    return Capacity(setting={}, rate_rps=None, kept_rps=90.0, trials=3, **{"missed_rps": None, **known})
+
+
+def test_what_lies_above_a_rate_that_is_kept_is_said_as_far_as_it_is_known():
+    assert _open_end(open_ended()) == "no rate that was tried misses it"
+    assert _open_end(open_ended(unknown_rps=120.0)) == "of 120 req/s and more nothing is known"
+    assert _open_end(open_ended(missed_rps=110.0, unknown_rps=120.0)) == "it surely does not sustain 110 req/s"
+
+
+def sized(number, size, load, **changes):
+    """A point of one batch size."""
+    point = point_of(number, {"batch_size": size}, load, users=8)
+    return msgspec.structs.replace(point, **changes)
+
+
+def test_every_setting_without_a_capacity_is_named_with_the_reason():
+    users, rate, grave = Closed(users=32), Poisson(rate_rps=100.0), {"verdict": Verdict.INVALID}
+    busy = Finding(kind="generator_cpu", title="The load generator was busy", text="", remedy="", **grave)
+    dead = sized(2, 4, users, counts=Counts(), **grave)
+    dead = msgspec.structs.replace(
+        dead, trials=tuple(msgspec.structs.replace(each, start_failure="out of memory. Bye.") for each in dead.trials)
     )
+    points = [
+        sized(0, 1, users),
+        sized(1, 1, rate, meets_slo=True),
+        dead,
+        sized(3, 16, users),
+        sized(4, 16, rate, meets_slo=False),
+        sized(5, 32, users),
+        sized(6, 32, rate, meets_slo=None, findings=(busy,), **grave),
+        sized(7, 64, users),
+        sized(8, 128, users, counts=Counts()),
+    ]
+    plan = plan_of(points, capacity=True)
+    plan = msgspec.structs.replace(
+        plan, points=(*plan.points, Point(number=9, setting={"batch_size": 256}, arrivals=users))
+    )
+    found = capacities(plan, points)
+    assert {each.setting["batch_size"]: each.why_none for each in found} == {
+        1: "",
+        4: "could not be started: out of memory",
+        16: "misses the limit at every rate that was tried",
+        32: "INVALID at every rate: the load generator was busy",
+        64: "no rate was tried yet",
+        128: "no response was good",
+        256: "not measured",
+    }
+    assert recommend_capacity(plan, points).sentence.endswith(
+        " No capacity is known of batch_size=4 (could not be started: out of memory), batch_size=16 (misses the limit "
+        "at every rate that was tried), batch_size=32 (INVALID at every rate: the load generator was busy) and 3 more."
+    )
+    assert list(_without(found[:1])) == []
+
+
+def test_where_no_setting_keeps_the_limit_those_that_were_not_measured_are_named_all_the_same():
+    users = Closed(users=32)
+    points = [sized(0, 1, users), sized(1, 1, Poisson(rate_rps=100.0), meets_slo=False)]
+    unmeasured = Point(number=2, setting={"batch_size": 4}, arrivals=users)
+    plan = plan_of(points, capacity=True)
+    plan = msgspec.structs.replace(plan, points=(*plan.points, unmeasured))
+    said = recommend_capacity(plan, points).sentence
+    assert said.startswith("No setting meets p99 ≤ 50 ms at any load that was tried")
+    assert said.endswith(" No capacity is known of batch_size=4 (not measured).")

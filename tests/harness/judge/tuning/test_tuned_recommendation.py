@@ -7,7 +7,9 @@ import pytest
 from example_runs import MODEL, plan_of, point_of, trial_of
 
 from harness.judge.findings import Finding, Verdict
+from harness.judge.interval import Interval
 from harness.judge.metrics import Accuracy, Usage
+from harness.judge.number_text import figure
 from harness.judge.run_result import RunResult
 from harness.judge.run_summary import run_verdict
 from harness.judge.tuning.effects import knob_effects
@@ -142,6 +144,35 @@ def test_where_no_trial_has_a_response_the_sentence_says_why_and_what_to_do():
     slow = msgspec.structs.replace(bad, trials=(trial,))
     said = recommend_tuned(plan, [slow]).sentence
     assert "nothing was measured. None was due. Measure longer. 1 of 8" in said
+    # Where one did start, the other's failed start is not why nothing was measured.
+    said = recommend_tuned(plan, [bad, msgspec.structs.replace(slow, point=3, setting=setting(64, "litert"))]).sentence
+    assert "nothing was measured. None was due. Measure longer. 2 of 8" in said
+
+
+def test_where_fresh_trials_miss_a_limit_that_the_search_saw_kept_more_time_is_asked_for():
+    plan, points = searched()
+    kept = {0: True, 1: False, 2: False, 3: None, 4: False, 5: None}  # 1, 2 and 4 are the finalists
+    missed = [msgspec.structs.replace(point, meets_slo=kept[point.point]) for point in points]
+    found = recommend_tuned(plan, missed)
+    rate = missed[0].throughput_rps.value
+    assert found.sentence.startswith(
+        "Not decided yet: no fresh trial kept p99 \u2264 50 ms; the default at 32 users did in the search, with "
+        f"{figure(rate, 3)} req/s. "
+    )
+    assert found.best_point is None
+    assert found.more_seconds == pytest.approx(12 * 3.5)  # a final of 12 trials of 2 s, 0.5 s of warm-up and 1 s
+    took = dict.fromkeys(range(len(plan.trials)), 9.0)
+    assert recommend_tuned(plan, missed, took).more_seconds == pytest.approx(12 * 9.0)
+    perhaps = [msgspec.structs.replace(point, meets_slo=None) if point.point == 0 else point for point in missed]
+    assert "may have in the search" in recommend_tuned(plan, perhaps).sentence
+
+
+def test_the_time_that_is_missing_counts_what_trials_took_with_their_restarts():
+    plan, points = searched()
+    unknown = [msgspec.structs.replace(point, meets_slo=None) for point in points]
+    took = {trial.number: 60.0 if trial.kind is TrialKind.EXPLORE else 9.0 for trial in plan.trials}
+    # As many again of each of three finalists, three trials each, one more of each, and six of the best.
+    assert recommend_tuned(plan, unknown, took).more_seconds == pytest.approx((3 * (3 + 1) + 6) * 9.0)
 
 
 def test_a_limit_that_nobody_keeps_is_said_with_what_was_tried():
@@ -190,7 +221,8 @@ def test_the_path_has_every_trial_and_the_best_so_far_only_rises():
     assert [(each.changes, each.reason) for each in tuning.failed] == [
         ({"batch_size": 4, "engine": "onnxruntime"}, "it ran out of memory")
     ]
-    assert (tuning.tried, tuning.default_point, tuning.words) == (5, 1, "batch_size=64")
+    # The search began with litert, which is not the target's own default.
+    assert (tuning.tried, tuning.default_point, tuning.words) == (5, 1, "batch_size=64 engine=litert")
 
 
 def test_a_knob_that_is_known_to_matter_is_said_to():
@@ -255,9 +287,10 @@ def test_a_trial_that_could_not_start_teaches_that_and_one_that_others_harmed_a_
 def test_reports_name_the_words_to_type_and_what_failed():
     whole = report()
     page = page_html(whole)
-    for text in ("<code>batch_size=64</code>", "The path of the search", "What each knob does", "ran out of memory"):
+    words = "batch_size=64 engine=litert"
+    for text in (f"<code>{words}</code>", "The path of the search", "What each knob does", "ran out of memory"):
         assert text in page
-    assert "set: batch_size=64" in result_text(whole)
+    assert f"set: {words}" in result_text(whole)
     assert "could not be served" in result_text(whole)
     assert "ran out of memory" in summary_markdown(whole)
     assert "There were no fresh trials yet" in page_html(report(confirming=0))
@@ -285,3 +318,8 @@ def test_a_bound_beside_the_limit_that_is_broken_is_a_limit_that_is_missed():
     assert rate.value == pytest.approx(precise.throughput_rps.value / 2.0)
     unknown = msgspec.structs.replace(precise, usage=Usage())
     assert objective_of(unknown, kept_by("cores<4")).value == 0.0
+    unsampled = msgspec.structs.replace(precise.trials[0], usage=Usage())
+    costless = observation_of(kept_by("accuracy>0.75"), unknown, unsampled, (3, 1))
+    assert (costless.kept, costless.log_value) == (None, None)  # no bound is broken: its cost is not known
+    silent = msgspec.structs.replace(unsampled, throughput_rps=Interval(value=0.0))
+    assert observation_of(kept_by("accuracy>0.75"), unknown, silent, (3, 1)).kept is False
