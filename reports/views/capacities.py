@@ -45,9 +45,9 @@ def _cells(each: Capacity) -> Iterator[Cell]:
     yield Cell(units.count(each.trials), key=str(each.trials))
     for rate_rps in (each.kept_rps, each.missed_rps):
         yield Cell(units.number(rate_rps), key=units.machine_number(rate_rps))
-    if each.rate_rps is None and each.kept_rps is not None:  # no rate that was tried misses the limit
-        yield Cell(units.interval(each.kept_rps, None), key=units.machine_number(each.kept_rps))
+    known_rps = each.rate_rps.value if each.rate_rps else each.kept_rps
+    if each.rate_rps is None:  # no rate that was tried misses the limit, or none is known to keep it
+        told = (units.interval(each.kept_rps, None), "") if each.kept_rps is not None else (units.ABSENT, each.why_none)
     else:
-        yield Cell(
-            *units.estimate(each.rate_rps), key=units.machine_number(each.rate_rps.value if each.rate_rps else None)
-        )
+        told = units.estimate(each.rate_rps)
+    yield Cell(*told, key=units.machine_number(known_rps))

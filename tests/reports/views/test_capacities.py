@@ -14,13 +14,12 @@ from reports.text.terminal_text import result_text
 from reports.views.capacities import capacities_table
 
 
-def capacity_of(batch_size, rate_rps, kept_rps, missed_rps, trials):
-    return Capacity(
-        setting={"batch_size": batch_size}, rate_rps=rate_rps, kept_rps=kept_rps, missed_rps=missed_rps, trials=trials
-    )
+def capacity_of(batch_size, rate_rps, kept_rps, missed_rps, trials, why_none=""):
+    known = {"rate_rps": rate_rps, "kept_rps": kept_rps, "missed_rps": missed_rps, "trials": trials}
+    return Capacity(setting={"batch_size": batch_size}, why_none=why_none, **known)
 
 
-NEVER = capacity_of(1, None, None, 250.0, 4)
+NEVER = capacity_of(1, None, None, 250.0, 4, "cannot be said yet")
 KNOWN = capacity_of(16, Interval(1500.0, 1450.0, 1560.0), 1400.0, 1600.0, 12)
 ALWAYS = capacity_of(64, None, 2000.0, None, 6)
 
@@ -33,7 +32,7 @@ def report_of(*capacities):
 def test_every_setting_has_a_row_whether_it_keeps_the_limit_or_not():
     table = capacities_table(report_of(NEVER, KNOWN, ALWAYS).result)
     assert [[(cell.text, cell.note) for cell in row] for row in table.rows] == [
-        [("batch_size=1", ""), ("4", ""), ("\u2013", ""), ("250", ""), ("\u2013", "")],
+        [("batch_size=1", ""), ("4", ""), ("\u2013", ""), ("250", ""), ("\u2013", "cannot be said yet")],
         [("batch_size=16", ""), ("12", ""), ("1\u202f400", ""), ("1\u202f600", ""),
          ("1\u202f500", "1\u202f450\u20131\u202f560")],
         [("batch_size=64", ""), ("6", ""), ("2\u202f000", ""), ("\u2013", ""), ("\u2265\u202f2\u202f000", "")],
@@ -46,7 +45,7 @@ def test_terminal_and_summary_have_the_same_rows():
     (line,) = [line for line in summary_markdown(report).splitlines() if line.startswith("| batch_size=16 |")]
     assert line == "| batch_size=16 | 12 | 1\u202f400 | 1\u202f600 | 1\u202f500 (1\u202f450\u20131\u202f560) |"
     (line,) = [line for line in result_text(report, terminal=False).splitlines() if "batch_size=1 " in line[:14]]
-    assert line.split() == ["batch_size=1", "4", "\u2013", "250", "\u2013"]
+    assert line.split() == ["batch_size=1", *["4", "–", "250", "–", "(cannot", "be", "said", "yet)"]]
 
 
 @pytest.mark.slow
