@@ -115,8 +115,13 @@ def _recommend(
         return recommend_capacity(plan, points)
     if plan.budget_seconds is None or not points:
         return recommend_from_grid(points, plan.slo)
-    trial_s = fmean(spent_s.values()) if spent_s else first_look_seconds(plan) / len(plan.points)
-    return recommend_within_budget(plan, points, trial_s)
+    return recommend_within_budget(plan, points, _trial_s(plan, spent_s))
+
+
+def _trial_s(plan: Plan, spent_s: Mapping[int, float]) -> float:
+    """What a trial of a sweep takes in all: of those that were made, but for the first, which starts the target."""
+    taken = [took_s for number, took_s in spent_s.items() if number]
+    return fmean(taken) if taken else first_look_seconds(plan) / len(plan.points)
 
 
 def run_verdict(found: BaseRecommendation, points: Sequence[JudgedPoint]) -> Verdict:

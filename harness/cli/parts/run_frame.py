@@ -139,7 +139,7 @@ class RunFrame(ABC, Generic[FolderT]):
             raise stopped
         if not self.has_data():
             raise stopped or RunError("nothing was measured")
-        code = self.show(as_json=as_json, ended=not isinstance(stopped, KeyboardInterrupt))
+        code = self.show(as_json=as_json, ended=stopped is None)
         if isinstance(stopped, KeyboardInterrupt):
             print(
                 f"interrupted; go on with: {self.resuming} --resume {self.folder.path}{self._headers_again()}",

@@ -146,3 +146,11 @@ def test_a_longer_budget_is_advised_only_where_the_budget_was_spent(tmp_path, ca
     said = capsys.readouterr().err
     assert says in said
     assert not_said not in said
+
+
+def test_no_longer_budget_is_advised_where_it_would_not_help(tmp_path, capsys):
+    run = Undecided.open(serving(tmp_path, budget_seconds=60.0), "--resume")
+    run.end = UserError("--keep cores: nothing says how many")
+    with pytest.raises(UserError, match="nothing says"):
+        run.resume(as_json=True)
+    assert "measure on" not in capsys.readouterr().err
