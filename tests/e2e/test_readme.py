@@ -23,7 +23,7 @@ LONG = "python -m harness sweep batch_size"  # `make demo` is this very command;
 SHORTER = {  # words of commands, and some that do the same in less time
     "wait_ms --slo 'p99<50ms' --budget 1m": "wait_ms --slo 'p99<50ms' --seconds 0.5s --concurrency 8 --budget 27s",
     "--budget 1m": "--budget 25s",
-    "--budget 40s": "--budget 10s",
+    "--seconds 1s --budget 40s": "--seconds 0.3s --budget 20s",
     "--seconds 1s --budget 25s": "--seconds 1s --budget 16s",
     "--seconds 5s": "--seconds 1s",
     "concurrency=1,8,32,128 --seconds 1s": "concurrency=1,8,32,128 --seconds 1s --repeats 1",

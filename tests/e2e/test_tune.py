@@ -140,7 +140,7 @@ def test_a_space_in_which_nothing_starts_is_said_and_recorded(server):
     [
         (("--budget", "3s"), "--budget 3s: the default, one other setting and fresh trials of both take about 12 s"),
         (("mode=good", "pool=1", "delay_ms=5"), "no knob is left that `tune` turns by itself"),
-        (("protocol=http-json,openai",), "protocol: `tune` turns knobs of the target"),
+        (("protocol=http-json,http-binary",), "protocol: `tune` turns knobs of the target"),
         (("--precision", "5%"), "--precision: `tune` decides how often each setting is measured"),
     ],
 )
