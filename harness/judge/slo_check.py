@@ -12,7 +12,13 @@ from harness.judge.checks.generator import LATENESS, NOT_SENT
 from harness.judge.checks.point import counted_trials
 from harness.judge.findings import Verdict
 from harness.judge.number_text import percent
-from harness.judge.stats.limit_decision import LimitDecision, decide_limit, times_as_long
+from harness.judge.stats.limit_decision import (
+    LimitDecision,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    decide_limit,
+    times_as_long,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
     from harness.plan.slo import Bound, Slo
 
 MOST_FAILED = 0.01
+ONE_SIDED = 0.975  # confidence of each side of a share of failures
+MOST_TIMES_AS_LONG = 32  # as such trials, to decide a share of failures
 LATE_SENDING = {kind.name for kind in (LATENESS, NOT_SENT, RATE, ARRIVAL_PROCESS)}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
@@ -39,6 +47,10 @@ class SloRows:
     def decide(self, kind: str, p: float, limit_ms: float) -> bool | None:
         """Whether the `p`-quantile of a kind of duration is below the limit; None where that is undecided."""
         return _KEPT[decide_limit(*self._question(kind, p, limit_ms)).decision]
+
+    def any_open(self, kind: str) -> bool:
+        """Whether a request was still open at the end of a trial, so that it took longer than its row says."""
+        return any(trial.any_open for trial in self.durations.get(kind, ()))
 
     def times_as_long(self, kind: str, p: float, limit_ms: float) -> float | None:
         """How many times as many such trials would decide that; None: too many."""
@@ -67,7 +79,7 @@ def seconds_to_decide(metrics: PointMetrics, slo: Slo, rows: SloRows) -> float |
     None where no reasonable time would, though there are samples enough for an interval of the p99.
     """
     undecided = [bound for bound in slo.of_all if _keeps(bound, metrics, rows) is None]
-    times = [_times_as_long(bound, rows) for bound in undecided]
+    times = [_times_as_long(bound, metrics, rows) for bound in undecided]
     found = [each for each in times if each is not None]
     if found and len(found) == len(undecided):
         return (max(found) - 1.0) * metrics.seconds
@@ -76,16 +88,33 @@ def seconds_to_decide(metrics: PointMetrics, slo: Slo, rows: SloRows) -> float |
     return metrics.seconds * (tail.needed or 0) / metrics.response.count if tail and too_few else None
 
 
-def _times_as_long(bound: Bound, rows: SloRows) -> float | None:
+def _times_as_long(bound: Bound, metrics: PointMetrics, rows: SloRows) -> float | None:
+    if bound.metric == "errors":
+        times = range(2, MOST_TIMES_AS_LONG + 1)
+        return next((each for each in times if _keeps_errors(metrics.counts, bound.limit, each) is not None), None)
     kind, _, statistic = bound.metric.rpartition("_")
     return rows.times_as_long(kind or "response", QUANTILES[statistic], bound.limit) if statistic in QUANTILES else None
 
 
+def _keeps_errors(counts: Counts, limit: float, times: int = 1) -> bool | None:
+    """Whether the share of failures is within the limit, of so many times as many requests that fail as often.
+
+    By the interval of Clopper and Pearson; a limit of 0 by what was seen, as no sample excludes every failure.
+    """
+    failed, total = times * counts.failed, times * counts.scheduled
+    if not total:
+        return None
+    if not limit:
+        return not failed
+    if clopper_pearson_upper(failed, total, ONE_SIDED) <= limit:
+        return True
+    return False if clopper_pearson_lower(failed, total, ONE_SIDED) > limit else None
+
+
 def _fails_too_often(counts: Counts, slo: Slo) -> bool:
-    """Whether more than 1 % of what was sent got no good response, where `slo` has no bound of its own for that."""
+    """Whether more than 1 % of what was due got no good response, where `slo` has no bound of its own for that."""
     bounded = any(bound.metric == "errors" for bound in slo.bounds)
-    bad = counts.wrong + counts.error + counts.timeout + counts.rejected + counts.aborted
-    return not bounded and bad > MOST_FAILED * counts.sent
+    return not bounded and counts.failed > MOST_FAILED * counts.scheduled
 
 
 def missed_by(point: PointMetrics, slo: Slo) -> str:
@@ -104,7 +133,7 @@ def _objectives(point: PointMetrics, slo: Slo) -> list[tuple[PointMetrics | Clas
 def _broken_by(metrics: PointMetrics | ClassMetrics, slo: Slo) -> str:
     counts = metrics.counts
     if _fails_too_often(counts, slo) or any(
-        bound.metric == "errors" and counts.failed_share > bound.limit for bound in slo.bounds
+        bound.metric == "errors" and _keeps_errors(counts, bound.limit) is False for bound in slo.bounds
     ):
         return f"{percent(counts.failed_share)} failed"
     limits = [bound for bound in slo.bounds if bound.metric in QUANTILES]
@@ -167,7 +196,7 @@ def allowed_failures(slo: Slo) -> float | None:
 
 def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) -> bool | None:
     if bound.metric == "errors":
-        return metrics.counts.failed_share <= bound.limit
+        return _keeps_errors(metrics.counts, bound.limit)
     kind, _, statistic = bound.metric.rpartition("_")
     latency = _latency(kind, metrics)
     if latency is None:
@@ -176,11 +205,11 @@ def _keeps(bound: Bound, metrics: PointMetrics | ClassMetrics, rows: SloRows) ->
         unknown = bool(kind) and metrics.counts.ok > 0  # the responses were good, but not streamed
         return None if unknown or not metrics.counts.scheduled else False
     if statistic in QUANTILES:
-        if not kind and slow_share(metrics, bound.limit) > 1 - QUANTILES[statistic]:
-            return False
-        return rows.decide(kind or "response", QUANTILES[statistic], bound.limit)
+        away = not kind and slow_share(metrics, bound.limit) > 1 - QUANTILES[statistic]
+        return False if away else rows.decide(kind or "response", QUANTILES[statistic], bound.limit)
     value_ms = latency.mean_ms if statistic == "mean" else latency.max_ms
-    return None if value_ms is None else value_ms <= bound.limit
+    unknown = value_ms is None or (statistic == "max" and rows.any_open(kind or "response"))
+    return False if value_ms is not None and value_ms > bound.limit else None if unknown else True
 
 
 def _latency(kind: str, metrics: PointMetrics | ClassMetrics) -> Latency | None:

@@ -32,7 +32,10 @@ ARRIVAL_PROCESS = FindingKind("arrival_process", "Arrivals did not follow the re
 RATE_SHARE = (0.005, 0.02)
 KS_DISTANCE = (0.02, 0.05)
 SCATTER_OFF = (0.1, 0.3)  # of the coefficient of variation
-PER_STRETCH = 50
+LEAST_PER_STRETCH = 50
+SPREADS_PER_STRETCH = (
+    10  # times cv^2: a count scatters by cv^2 only where it is of many more gaps (Cox 1962, chapter 4)
+)
 FEWEST_STRETCHES = 10
 _TICKS = 1_000_000  # per expected request: operational time as whole numbers
 
@@ -70,14 +73,17 @@ def rate(case: TrialCase) -> Finding | None:
 def arrival_process(case: TrialCase) -> Finding | None:
     """The requests were not spread as the process says, or did not scatter as it does.
 
-    Their instants must be even over the window (Kolmogorov-Smirnov), and the counts in stretches of some 50 requests
+    Their instants must be even over the window (Kolmogorov-Smirnov), and the counts in stretches of 50 requests or more
     must scatter as the process does; single gaps are not looked at, since a timer's error of 0.1 ms shows in them at
     any high rate and matters no more than its lateness.
     """
     sent = _sent(case)
-    if sent is None or (stretches := sent.at.size // PER_STRETCH) < FEWEST_STRETCHES:
+    if sent is None:
         return None
     cv = sent.gap_cv
+    stretches = int(sent.at.size / max(LEAST_PER_STRETCH, SPREADS_PER_STRETCH * cv**2))
+    if stretches < FEWEST_STRETCHES:
+        return None
     distance = _uniform_distance(sent)
     counts = batch_rates(sent.at, sent.start, sent.end, stretches)
     counts = counts / counts.mean() * sent.at.size / stretches

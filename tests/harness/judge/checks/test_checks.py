@@ -66,6 +66,10 @@ def test_good_evidence_has_no_finding():
     assert found(open_evidence(open_loop())) == {}
     gaps_s = np.random.default_rng(2).gamma(0.25, 4 / RATE, 20_000)
     assert found(open_evidence(open_loop(gaps_s=gaps_s), arrivals=Gamma(rate_rps=RATE, cv=2.0))) == {}
+    # Bursts of hundreds of requests: in stretches of 50 they scatter less than a cv of 10 says, in such of 1,000 not.
+    gaps_s = np.random.default_rng(3).gamma(0.01, 100 / RATE, 40_000)
+    bursts = open_loop(gaps_s=gaps_s, count=40_000)
+    assert "arrival_process" not in found(open_evidence(bursts, arrivals=Gamma(rate_rps=RATE, cv=10.0)))
     constant = open_loop(gaps_s=np.full(20_000, 1 / RATE))
     assert found(open_evidence(constant, arrivals=Constant(rate_rps=RATE))) == {}
 
