@@ -137,7 +137,7 @@ class BatchedBackend(Backend):
             for item in batch.items:
                 item.refuse(result)
         else:
-            self._queue.policy.observe(result.rows, result.compute_ns)
+            self._queue.policy.observe(result.rows, monotonic_ns() - batch.taken_ns)
             self._respond(batch, result)
 
     def _respond(self, batch: Batch, done: BatchResult) -> None:
