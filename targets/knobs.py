@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.plan.knobs import Knob, KnobSet
 from targets.batching.knobs import BATCHING_KNOBS
-from targets.engines.knobs import ENGINE_KNOBS, precision_conflict
+from targets.engines.knobs import ENGINE_KNOBS, precision_conflict, thread_conflict
 from targets.engines.precision import FLOAT32
 from targets.explain.knobs import EXPLAIN_KNOBS, EXPLAIN_METHOD
 from targets.generation.knobs import GENERATION_KNOBS
@@ -56,7 +56,7 @@ def _batched_conflict(setting: Setting) -> str | None:
 
 
 def _conflict(setting: Setting) -> str | None:
-    return precision_conflict(setting) or preprocessing_conflict(setting)
+    return precision_conflict(setting) or thread_conflict(setting) or preprocessing_conflict(setting)
 
 
 FRONT_END_PORTS = tuple(spec.port for spec in FRONT_ENDS)

@@ -16,5 +16,5 @@ class FixedPolicy:
         del rows
         return oldest_ns + self._wait_ns
 
-    def observe(self, rows: int, compute_ns: int) -> None:
+    def observe(self, rows: int, batch_ns: int) -> None:
         """Do nothing: the policy does not adapt."""

@@ -11,5 +11,5 @@ class GreedyPolicy:
         del rows
         return oldest_ns
 
-    def observe(self, rows: int, compute_ns: int) -> None:
+    def observe(self, rows: int, batch_ns: int) -> None:
         """Do nothing: the policy does not adapt."""

@@ -7,7 +7,7 @@ from targets.batching import POLICIES
 
 BATCH_SIZE = Knob(
     name="batch_size",
-    doc="Max batch size: the most rows in one model call.",
+    doc="Max batch size: the most rows in one model call; one request's views and explanation steps may be more.",
     default=32,
     swept=(1, 4, 16, 64),
     tuned=(1, 2, 4, 8, 16, 32, 64, 128),
@@ -50,7 +50,7 @@ SLO = Knob(
 )
 QUEUE_LIMIT = Knob(
     name="queue_limit",
-    doc="The most rows that wait for the model; further requests are refused with 503.",
+    doc="The most rows that wait for the model, or one larger request; further requests are refused with 503.",
     default=1024,
     swept=(64, 256, 1024, 4096),
     unit="rows",

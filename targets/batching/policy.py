@@ -11,5 +11,5 @@ class BatchPolicy(Protocol):
     def due_ns(self, oldest_ns: int, rows: int) -> int:
         """The instant at which a batch of `rows` rows, the oldest of which arrived at `oldest_ns`, must start."""
 
-    def observe(self, rows: int, compute_ns: int) -> None:
-        """Record that the model took `compute_ns` for a batch of `rows` rows."""
+    def observe(self, rows: int, batch_ns: int) -> None:
+        """Record that a batch of `rows` rows took `batch_ns` from leaving the queue to its end."""

@@ -28,6 +28,7 @@ ItemT = TypeVar("ItemT", bound=Item)
 class BatchQueue(Generic[ItemT]):
     """A FIFO queue in which at most `queue_limit` rows wait and from which at most `batch_size` rows leave together.
 
+    An item of more rows waits and leaves alone: refused by an empty queue, it would be refused for ever.
     `policy`, `batch_size` and `queue_limit` may be changed at any time; waiting items stay.
     """
 
@@ -41,18 +42,17 @@ class BatchQueue(Generic[ItemT]):
 
     def has_room(self, rows: int = 1) -> bool:
         """Whether the queue can take `rows` more rows."""
-        return self.rows + rows <= self.queue_limit
+        return not self.rows or self.rows + rows <= self.queue_limit
 
     def offer(self, item: ItemT, now_ns: int, timeout_ns: int | None = None) -> bool:
         """Append `item`, which expires after `timeout_ns`; False where the queue is full."""
-        rows = self.rows + item.rows
-        if rows > self.queue_limit:
+        if not self.has_room(item.rows):
             return False
         item.arrived_ns = now_ns
         item.expires_ns = NEVER_NS if timeout_ns is None else now_ns + timeout_ns
         self._first_expiry_ns = min(self._first_expiry_ns, item.expires_ns)
         self._items.append(item)
-        self.rows = rows
+        self.rows += item.rows
         return True
 
     def drop_expired(self, now_ns: int) -> list[ItemT]:
@@ -88,7 +88,7 @@ class BatchQueue(Generic[ItemT]):
             self.rows = 0
             self._first_expiry_ns = NEVER_NS
             return batch
-        batch = [self._items.popleft()]  # leaves even where `batch_size` was lowered below its rows
+        batch = [self._items.popleft()]  # leaves even where its rows exceed `batch_size`
         rows = batch[0].rows
         while self._items and rows + self._items[0].rows <= self.batch_size:
             item = self._items.popleft()

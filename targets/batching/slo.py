@@ -23,6 +23,6 @@ class SloPolicy:
         """The last instant at which a batch of one more row would still end in time; never before `oldest_ns`."""
         return oldest_ns + max(0, self._allowed_ns - round(self._curve.predict_ns(rows + 1)))
 
-    def observe(self, rows: int, compute_ns: int) -> None:
+    def observe(self, rows: int, batch_ns: int) -> None:
         """Add one batch to the curve."""
-        self._curve.observe(rows, compute_ns)
+        self._curve.observe(rows, batch_ns)

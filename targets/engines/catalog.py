@@ -34,6 +34,7 @@ class EngineSpec:
     compiles_each_size: bool = False
     runs_onnx: bool = False  # an .onnx file as it is
     precisions: tuple[str, ...] = PRECISIONS
+    threads: tuple[str, ...] = ("intra_op_threads", "inter_op_threads")  # the thread knobs that it obeys
 
     def missing(self) -> tuple[str, ...]:
         """The needed modules that are not installed."""
@@ -68,6 +69,7 @@ class EngineSpec:
 
 _TF = ("tensorflow",)
 _EXPORTERS = ("tf2onnx",)
+_INTRA_OP = ("intra_op_threads",)
 
 CATALOG = (
     EngineSpec(
@@ -123,6 +125,7 @@ CATALOG = (
         extra="litert",
         opener="litert:open_engine",
         precisions=(FLOAT32, FLOAT16, INT8),
+        threads=_INTRA_OP,
     ),
     EngineSpec(
         name="openvino",
@@ -133,6 +136,7 @@ CATALOG = (
         opener="open_vino:open_engine",
         runs_onnx=True,
         precisions=(FLOAT32, FLOAT16, BFLOAT16),
+        threads=_INTRA_OP,
     ),
     EngineSpec(
         name="keras-torch",
@@ -140,6 +144,7 @@ CATALOG = (
         needs=("torch", "tensorflow"),
         extra="torch",
         opener="keras_backend:open_torch",
+        threads=_INTRA_OP,
     ),
     EngineSpec(
         name="keras-jax",
@@ -148,6 +153,7 @@ CATALOG = (
         extra="jax",
         opener="keras_backend:open_jax",
         compiles_each_size=True,
+        threads=(),
     ),
 )
 

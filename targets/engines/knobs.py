@@ -45,7 +45,7 @@ INTRA_OP_THREADS = Knob(
 )
 INTER_OP_THREADS = Knob(
     name="inter_op_threads",
-    doc="Threads over independent operations of the model; 0: as many as the cores that the process may use.",
+    doc="Threads over independent operations of the model; 0: as many as the cores of the process; onnxruntime: 1.",
     default=0,
     swept=(1, 2, 4),
     unit="threads",
@@ -62,6 +62,15 @@ def precision_conflict(setting: Setting) -> str | None:
     if setting["precision"] in engine.precisions:
         return None
     return f"precision={setting['precision']}: engine={engine.name} supports {', '.join(engine.precisions)}"
+
+
+def thread_conflict(setting: Setting) -> str | None:
+    """Why the engine cannot use the threads of a complete setting; None where it can. One thread is what each has."""
+    engine = find_engine(str(setting["engine"]))
+    for name in (INTRA_OP_THREADS.name, INTER_OP_THREADS.name):
+        if int(setting[name]) > 1 and name not in engine.threads:
+            return f"{name}={setting[name]}: engine={engine.name} does not obey {name}; leave it out"
+    return None
 
 
 def file_conflict(engine: str, file: str) -> str | None:

@@ -75,9 +75,12 @@ class OnnxEngine:
 
         session_options = onnxruntime.SessionOptions()
         session_options.intra_op_num_threads = options.threads(options.intra_op_threads)
-        session_options.inter_op_num_threads = options.threads(options.inter_op_threads)
+        if options.inter_op_threads > 1:  # without the parallel mode their number is ignored
+            session_options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+            session_options.inter_op_num_threads = options.inter_op_threads
         # Spinning idle threads would take the core that the front end needs.
-        session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        for pool in ("intra_op", "inter_op"):
+            session_options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(path, session_options, providers=["CPUExecutionProvider"])
         given = self._session.get_inputs()[0]
         self._input_name = given.name

@@ -68,8 +68,7 @@ class BatchedBackend(Backend):
 
     def has_room(self) -> bool:
         """Whether the queue can take one more row."""
-        queue = self._queue
-        return queue.rows < queue.queue_limit and self._compute.able()
+        return self._queue.has_room() and self._compute.able()
 
     def rest(self) -> None:
         """Block briefly where the model computes on the core of the event loop."""
@@ -138,7 +137,7 @@ class BatchedBackend(Backend):
             for item in batch.items:
                 item.refuse(result)
         else:
-            self._queue.policy.observe(result.rows, result.compute_ns)
+            self._queue.policy.observe(result.rows, monotonic_ns() - batch.taken_ns)
             self._respond(batch, result)
 
     def _respond(self, batch: Batch, done: BatchResult) -> None:

@@ -34,8 +34,8 @@ class Buckets(msgspec.Struct, frozen=True):
         return list(zip([*self.bounds, "+Inf"], map(float, accumulate(self.counts)), strict=True))
 
 
-class StageCounts(msgspec.Struct, frozen=True):
-    """The number of calls of one stage of the model, and their total time."""
+class CallCounts(msgspec.Struct, frozen=True):
+    """The number of model calls of one batch size or one stage, and their total time."""
 
     calls: int
     compute_ns: int
@@ -47,8 +47,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     pid: int
     requests: dict[str, int]
     queue_length: int
-    stages: dict[int, StageCounts]  # by number, from 1; a model that is not cut has one stage
+    stages: dict[int, CallCounts]  # by number, from 1; a model that is not cut has one stage
     histograms: dict[str, Buckets]
+    batches: dict[int, CallCounts]  # by rows
+    spent_ns: dict[str, int]  # over requests, by the part of Triton's statistics
+    last_inference_ns: int  # 0 before the first
 
 
 class Exposition:

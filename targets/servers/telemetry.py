@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.clock import NS_PER_S, monotonic_ns
-from targets.servers.exposition import HISTOGRAMS, Buckets, Exposition, Snapshot, StageCounts
+from targets.servers.exposition import HISTOGRAMS, Buckets, CallCounts, Exposition, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from targets.servers.model_call import BatchResult
     from targets.servers.replica_counts import ReplicaCounts
@@ -109,9 +109,17 @@ class Telemetry:
             pid=os.getpid(),
             requests=dict(self.requests),
             queue_length=self._queue_length(),
-            stages={stage: StageCounts(seen.calls, seen.compute_ns) for stage, seen in self.stages.items()},
+            stages=_copied(self.stages),
             histograms={name: one.buckets() for name, one in zip(HISTOGRAMS, histograms, strict=True)},
+            batches=_copied(self.batches),
+            spent_ns=dict(self.spent_ns),
+            last_inference_ns=self.last_inference_ns,
         )
+
+    def snapshots(self) -> Sequence[tuple[int | None, Snapshot]]:
+        """(number, counters) of every replica; the number is None without replicas."""
+        own = self.snapshot()
+        return [(None, own)] if self.replica_counts is None else self.replica_counts.all(own)
 
     def publish(self) -> None:
         """Share the counters with the other replicas, if there are any. Call it about once a second."""
@@ -120,8 +128,11 @@ class Telemetry:
 
     def exposition(self) -> tuple[bytes, bytes]:
         """(content type, text) of the response to a scrape; with replicas it covers all of them, labelled."""
-        own = self.snapshot()
-        return Exposition([(None, own)] if self.replica_counts is None else self.replica_counts.all(own)).text()
+        return Exposition(self.snapshots()).text()
+
+
+def _copied(calls: dict[int, Calls]) -> dict[int, CallCounts]:
+    return {key: CallCounts(seen.calls, seen.compute_ns) for key, seen in calls.items()}
 
 
 def _count(calls: dict[int, Calls], key: int, compute_ns: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.clock import NS_PER_S, MonotonicClock, monotonic_ns
 from targets.certificate import HANDSHAKE_LIMIT_S
+from targets.servers.http.head import KEEP_ALIVE
 from targets.servers.http.responses import CLOSE, OK, refusal, response, timing_queue
-from targets.servers.http.routes import INFERENCE, Action
+from targets.servers.http.routes import HEAD, INFERENCE, Action
 from targets.servers.model_call import run_batch
 from targets.servers.protocols.errors import ProtocolError
 
@@ -161,9 +163,16 @@ class _Listener(ThreadingHTTPServer):
             self.connections += admitted
         if admitted:
             super().process_request(request, client_address)
-            return
+        elif self._tls is None:
+            self._refuse(request)
+        else:  # a handshake may wait for the client, and the listener must not
+            threading.Thread(target=self._refuse, args=(request,), daemon=True).start()
+
+    def _refuse(self, request: socket.socket) -> None:
         error = ProtocolError(503, "too many connections", b"retry-after: 1\r\n")
-        request.sendall(response(*self.service.refuse(error), CLOSE))
+        with contextlib.suppress(OSError):  # the client has gone, or the TLS handshake failed
+            request = self._secured(request)
+            request.sendall(response(*self.service.refuse(error), CLOSE))
         self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -205,7 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             service.leave()
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_one  # noqa: N815  (http.server's names)
+    # The names are those of http.server.
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = handle_one  # noqa: N815
 
     def _response(self, service: ThreadedService) -> tuple[bytes, bytes]:
         try:
@@ -234,13 +244,22 @@ class _Handler(BaseHTTPRequestHandler):
             raise ProtocolError(411, "this server needs a content-length")
         length = self._whole_number("content-length") or 0
         if length > max_bytes:
-            self._discard(length)
+            for start in range(0, length, DISCARD_BYTES):
+                self._read(min(DISCARD_BYTES, length - start))
             raise ProtocolError(413, f"the body is larger than {max_bytes} bytes")
-        return self.rfile.read(length)
+        return self._read(length)
 
-    def _discard(self, length: int) -> None:
-        while length > 0 and (part := self.rfile.read(min(length, DISCARD_BYTES))):
-            length -= len(part)
+    def _read(self, length: int) -> bytes:
+        """The next `length` bytes of the body. Raises ProtocolError where they do not arrive."""
+        try:
+            data = self.rfile.read(length)
+        except OSError as error:  # it is the client's failure, not the model's
+            self.close_connection = True
+            raise ProtocolError(408, "the request took too long to arrive, or its client has gone") from error
+        if len(data) < length:
+            self.close_connection = True
+            raise ProtocolError(400, "the request is incomplete")
+        return data
 
     def _whole_number(self, header: str) -> int | None:
         text = self.headers.get(header)
@@ -254,7 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, status_and_headers: bytes, body: bytes) -> None:
         if self.server.service.draining:
             self.close_connection = True
-        self.wfile.write(response(status_and_headers, body, CLOSE if self.close_connection else b""))
+        kept = KEEP_ALIVE.get(self.request_version.removeprefix("HTTP/"), b"")
+        connection = CLOSE if self.close_connection else kept
+        self.wfile.write(response(status_and_headers, body, connection, wants_body=self.command != HEAD))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Send the errors that the standard library detects (malformed head, unknown method) in this server's form."""

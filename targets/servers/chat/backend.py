@@ -19,7 +19,7 @@ from targets.servers.backend import Backend
 from targets.servers.chat.chat_response import StreamedResponse, WholeResponse
 from targets.servers.chat.frames import Frames, inside_json
 from targets.servers.chat.requests import parse_chat
-from targets.servers.protocols.errors import ProtocolError
+from targets.servers.compute import MODEL_FAILED
 
 if TYPE_CHECKING:
     import asyncio
@@ -169,8 +169,8 @@ class ChatBackend(Backend):
         for sequence in [work.sequence for work in step]:
             self._scheduler.cancel(sequence)
             response = self._responses.pop(sequence, None)
-            if response is not None:
-                response.fail(ProtocolError(500, "the model failed; the server's log says why"))
+            if response is not None and not response.fail(MODEL_FAILED):
+                self._telemetry.count_error(MODEL_FAILED.status)
 
 
 SLOTS = 256  # the most that the knob max_sequences allows

@@ -32,8 +32,8 @@ class ChatResponse(Protocol):
     def finish(self, sequence: Sequence) -> None:
         """Called when the completion has ended."""
 
-    def fail(self, error: ProtocolError) -> None:
-        """Called where the completion cannot continue."""
+    def fail(self, error: ProtocolError) -> bool:
+        """Called where the completion cannot continue; False where it was too late to send the error."""
 
 
 class StreamedResponse:
@@ -66,12 +66,13 @@ class StreamedResponse:
             self._exchange.open_stream(self._head, b"")
         self._exchange.close_stream(self._frames.end(sequence, include_usage=self._include_usage))
 
-    def fail(self, error: ProtocolError) -> None:
+    def fail(self, error: ProtocolError) -> bool:
         """Send the error; where the stream has begun, reset the connection so that it does not look complete."""
         if self._begun:
             self._exchange.reset()
         else:
             self._exchange.refuse(error)
+        return not self._begun
 
 
 class WholeResponse:
@@ -96,9 +97,10 @@ class WholeResponse:
         """Send the document."""
         self._exchange.respond(OK + JSON_HEADERS + self._timing, self._frames.whole(sequence, "".join(self._texts)))
 
-    def fail(self, error: ProtocolError) -> None:
+    def fail(self, error: ProtocolError) -> bool:
         """Send the error."""
         self._exchange.refuse(error)
+        return True
 
 
 def _timing(sequence: Sequence, now_ns: int) -> bytes:

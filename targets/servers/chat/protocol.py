@@ -33,7 +33,7 @@ class ChatRoutes:
         }
 
     def find(self, method: str, target: str) -> Action:
-        """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""
+        """The action of a request line. Raises ProtocolError: 404, or 405 with the right methods."""
         return find_action(self._table, method, target, _unknown)
 
 

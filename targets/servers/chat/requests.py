@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROLES = ("system", "developer", "user", "assistant")
 MOST_TEMPERATURE = 2.0
+SEEDS = 1 << 64  # NumPy draws from no negative seed, such as the -1 of clients of llama.cpp
 
 
 class _Part(msgspec.Struct):
@@ -95,7 +96,7 @@ def parse_chat(body: bytes, model: str, tokenizer: Tokenizer, shape: DecoderShap
         max_tokens,
         ignore_end=request.ignore_eos,
         temperature=request.temperature or 0.0,
-        seed=request.seed or 0,
+        seed=(request.seed or 0) % SEEDS,
     )
     usage = request.stream_options is not None and request.stream_options.include_usage
     return ChatRequest(sequence, request.stream, usage)

@@ -128,8 +128,9 @@ class ServerConnection(PausingProtocol):
 
     def send(self, exchange: HttpExchange, status_and_headers: bytes, body: bytes) -> None:
         """Write a whole response."""
-        last = self._ended or self.service.draining
-        self.finish(exchange, response(status_and_headers, body, CLOSE if last else exchange.head.connection))
+        head = exchange.head
+        connection = CLOSE if self._ended or self.service.draining else head.connection
+        self.finish(exchange, response(status_and_headers, body, connection, wants_body=head.wants_body))
 
     def send_part(self, exchange: HttpExchange, part: bytes) -> bool:
         """Write a part of a response; False where an earlier response is pending."""

@@ -14,7 +14,7 @@ import httptools
 from harness.clock import NS_PER_MS
 from targets.servers.http.guard import Guard
 from targets.servers.http.responses import CLOSE
-from targets.servers.http.routes import Action
+from targets.servers.http.routes import HEAD, Action
 from targets.servers.protocols.errors import ProtocolError
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -33,6 +33,7 @@ class Head:
     action: Action = Action.LIVE
     content_length: int = 0
     chunked: bool = False
+    wants_body: bool = True  # in the response
     connection: bytes = b""  # header line of the response: empty, `connection: close` or `connection: keep-alive`
     expects_continue: bool = False
     json_length: int | None = None  # Inference-Header-Content-Length
@@ -100,6 +101,7 @@ class HeadParser:
             action=action,
             content_length=content_length,
             chunked=b"chunked" in headers.get(b"transfer-encoding", b"").lower(),
+            wants_body=method != HEAD,
             connection=connection,
             expects_continue=headers.get(b"expect", b"").lower() == b"100-continue",
             json_length=json_length,

@@ -21,9 +21,10 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"connection: close\r\n"
 
 
-def response(status_and_headers: bytes, body: bytes, connection: bytes = b"") -> bytes:
-    """A whole response. `status_and_headers` and `connection` end with their line break."""
-    return b"%scontent-length: %d\r\n%s\r\n%s" % (status_and_headers, len(body), connection, body)
+def response(status_and_headers: bytes, body: bytes, connection: bytes = b"", *, wants_body: bool = True) -> bytes:
+    """A whole response, or its head alone. `status_and_headers` and `connection` end with their line break."""
+    sent = body if wants_body else b""
+    return b"%scontent-length: %d\r\n%s\r\n%s" % (status_and_headers, len(body), connection, sent)
 
 
 LAST_CHUNK = b"0\r\n\r\n"

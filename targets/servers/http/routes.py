@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+HEAD = "HEAD"  # as GET, but without the body of the response (RFC 9110, section 9.3.2)
+
+
 class Action(Enum):
     """The meaning of a path."""
 
@@ -34,9 +37,9 @@ class Action(Enum):
     __hash__ = object.__hash__  # Enum's own hash is Python code, called for each look-up in a set
 
     @property
-    def method(self) -> str:
-        """The only HTTP method of the path."""
-        return "POST" if self in INFERENCE else "GET"
+    def methods(self) -> tuple[str, ...]:
+        """The HTTP methods of the path."""
+        return ("POST",) if self in INFERENCE else ("GET", HEAD)
 
 
 EXPLANATION = frozenset({Action.V2_EXPLAIN, Action.TFS_EXPLAIN})
@@ -64,7 +67,7 @@ class ModelRoutes:
             self._table |= {f"{v2}/explain": Action.V2_EXPLAIN}
 
     def find(self, method: str, target: str) -> Action:
-        """The action of a request line. Raises ProtocolError: 404, or 405 with the right method."""
+        """The action of a request line. Raises ProtocolError: 404, or 405 with the right methods."""
         return find_action(self._table, method, target, self._unknown)
 
     def _unknown(self, path: str) -> str:
@@ -85,6 +88,7 @@ def find_action(table: Mapping[str, Action], method: str, target: str, unknown: 
     action = table.get(path if path == "/" else path.rstrip("/"))
     if action is None:
         raise ProtocolError(404, unknown(path))
-    if method != action.method:
-        raise ProtocolError(405, f"{path} takes {action.method}", f"allow: {action.method}\r\n".encode())
+    if method not in action.methods:
+        legal = ", ".join(action.methods)
+        raise ProtocolError(405, f"{path} takes {legal}", f"allow: {legal}\r\n".encode())
     return action

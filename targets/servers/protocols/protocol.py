@@ -114,7 +114,7 @@ class ProtocolLayer:
 
     def model_statistics(self) -> dict[str, Any]:
         """The model's statistics in Triton's form."""
-        return model_statistics(self.model, self.telemetry)
+        return model_statistics(self.model, [snapshot for _, snapshot in self.telemetry.snapshots()])
 
     def _tfs_metadata(self) -> dict[str, Any]:
         meta = self.model.meta

@@ -5,6 +5,7 @@ The fields are those of Triton's extensions *model configuration* and *statistic
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from harness.clock import NS_PER_MS, monotonic_ns, wall_time
 from targets.servers.protocols.wire_model import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from targets.servers.exposition import Snapshot
     from targets.servers.protocols.wire_model import WireModel
-    from targets.servers.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +43,32 @@ def model_config(model: WireModel, batching: Batching) -> dict[str, Any]:
     }
 
 
-def model_statistics(model: WireModel, telemetry: Telemetry) -> dict[str, Any]:
-    """Triton's `model_stats` for the model. Every request of a batch counts the full durations of the batch."""
-    requests, spent_ns = telemetry.requests, telemetry.spent_ns
-    ok = requests["ok"]
-    failed = sum(requests.values()) - ok
+def model_statistics(model: WireModel, replicas: Sequence[Snapshot]) -> dict[str, Any]:
+    """Triton's `model_stats` for the model, over all its replicas.
+
+    Every request of a batch counts the full durations of the batch.
+    """
+    ok = sum(each.requests["ok"] for each in replicas)
+    failed = sum(sum(each.requests.values()) for each in replicas) - ok
+    spent_ns = {name: sum(each.spent_ns[name] for each in replicas) for name in replicas[0].spent_ns}
+    calls, compute_ns = Counter[int](), Counter[int]()
+    for rows, seen in (batch for each in replicas for batch in each.batches.items()):
+        calls[rows] += seen.calls
+        compute_ns[rows] += seen.compute_ns
     stats = {"success": {"count": ok, "ns": sum(spent_ns.values())}, "fail": {"count": failed, "ns": 0}}
     stats |= {name: {"count": ok, "ns": ns} for name, ns in spent_ns.items()}
     batches = [
-        {"batch_size": rows, "compute_infer": {"count": seen.calls, "ns": seen.compute_ns}}
-        for rows, seen in sorted(telemetry.batches.items())
+        {"batch_size": rows, "compute_infer": {"count": count, "ns": compute_ns[rows]}}
+        for rows, count in sorted(calls.items())
     ]
     return {
         "model_stats": [
             {
                 "name": model.name,
                 "version": VERSION,
-                "last_inference": _wall_ms(telemetry.last_inference_ns),
-                "inference_count": sum(rows * seen.calls for rows, seen in telemetry.batches.items()),
-                "execution_count": sum(seen.calls for seen in telemetry.batches.values()),
+                "last_inference": _wall_ms(max(each.last_inference_ns for each in replicas)),
+                "inference_count": sum(rows * count for rows, count in calls.items()),
+                "execution_count": calls.total(),
                 "inference_stats": stats,
                 "batch_stats": batches,
             }

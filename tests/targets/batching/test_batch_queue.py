@@ -65,6 +65,16 @@ def test_a_full_queue_refuses_and_keeps_what_it_has() -> None:
     assert queue.take(0) == [pair, last]
 
 
+def test_a_request_of_more_rows_than_may_wait_waits_alone() -> None:
+    queue: BatchQueue[Asked] = BatchQueue(GreedyPolicy(), batch_size=4, queue_limit=3)
+    large, small = Asked(rows=5), Asked()
+    assert queue.offer(large, 0)
+    assert not queue.offer(small, 0)
+    assert queue.take(0) == [large]
+    assert queue.offer(small, 0)
+    assert not queue.offer(Asked(rows=5), 0), "it would not be alone"
+
+
 def test_a_request_of_several_rows_is_not_cut_up() -> None:
     queue: BatchQueue[Asked] = BatchQueue(GreedyPolicy(), batch_size=4, queue_limit=10)
     three, two = Asked(rows=3), Asked(rows=2)
@@ -152,7 +162,7 @@ def test_any_traffic_is_served_in_order_within_the_wait_bound_and_the_limits(
         item = Asked(rows)
         waiting = queue.rows
         took = queue.offer(item, arrival_ns)
-        assert took == (waiting + rows <= queue_limit)
+        assert took == (waiting == 0 or waiting + rows <= queue_limit)
         accepted += [item] if took else []
     run_until(clock.now_ns() + (len(steps) + 1) * (busy_ns + wait_ns))
     assert served == accepted

@@ -140,6 +140,19 @@ def test_after_each_bad_request_the_same_connection_serves_a_good_one(server: Se
     connection.close()
 
 
+def test_head_has_no_body_and_the_connection_goes_on(server: Served) -> None:
+    connection = server.connect()
+    for path, status in (("/v2/health/ready", 200), ("/nowhere", 404), (INFER, 405)):
+        connection.request("HEAD", path)
+        head = connection.getresponse()
+        assert (head.status, head.read()) == (status, b"")
+        assert int(head.headers["content-length"]) > 0
+        connection.request("GET", "/v2/health/live")
+        live = connection.getresponse()
+        assert (live.status, json.loads(live.read())) == (200, {"live": True})
+    connection.close()
+
+
 def test_a_request_that_is_no_http_gets_an_answer_and_the_server_lives(server: Served) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 10) as client:
         client.sendall(b"\x16\x03\x01 hello\r\n\r\n")
@@ -324,8 +337,8 @@ def test_fixed_does_its_faults(serve: Callable[..., Served]) -> None:
         serve("fixed", reset_share=1.0).ask("POST", INFER, body)
 
 
-def test_a_request_that_ends_early_is_told_and_holds_nothing_up(batched: Served) -> None:
-    with socket.create_connection(("127.0.0.1", batched.port), 10) as client:
+def test_a_request_that_ends_early_is_told_and_holds_nothing_up(server: Served) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
         client.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc".encode())
         client.shutdown(socket.SHUT_WR)
         said = b"".join(iter(lambda: client.recv(4096), b""))

@@ -127,6 +127,15 @@ def test_http_1_0_keeps_alive_only_where_asked() -> None:
     assert [head.connection for head in sink.heads] == [b"connection: close\r\n", b"connection: keep-alive\r\n"]
 
 
+def test_head_is_get_without_a_body_in_the_response() -> None:
+    sink, _ = read(*(b"%s /v2 HTTP/1.1\r\nHost: x\r\n\r\n" % method for method in (b"HEAD", b"GET", b"POST")))
+    assert [head.wants_body for head in sink.heads] == [False, True, True]
+    assert [head.action for head in sink.heads[:2]] == [Action.SERVER, Action.SERVER]
+    assert [head.refusal is None for head in sink.heads] == [True, True, False]
+    assert sink.heads[2].refusal
+    assert sink.heads[2].refusal.headers == b"allow: GET, HEAD\r\n"
+
+
 def test_a_compressed_body_is_refused() -> None:
     sink, _ = read(post(b"x", b"Content-Encoding: gzip"))
     assert sink.heads[0].refusal

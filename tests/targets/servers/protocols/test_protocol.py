@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 
 from targets.servers.http.routes import Action
+from targets.servers.model_call import BatchResult
 from targets.servers.protocols.errors import ProtocolError
 from targets.servers.protocols.inference import BatchOutputs
 from targets.servers.protocols.protocol import ProtocolLayer
 from targets.servers.protocols.wire_model import WireModel
+from targets.servers.replica_counts import ReplicaCounts
 from targets.servers.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.record.model_card import ModelCard
     from harness.wire.payload_bank import BankMeta
 
@@ -239,6 +243,32 @@ def test_ready_says_no_while_it_stops(layer: ProtocolLayer) -> None:
     with pytest.raises(ProtocolError) as refused:
         layer.document(Action.READY, ready=False)
     assert refused.value.status == 503
+
+
+def test_tritons_statistics_are_those_of_all_replicas(meta: BankMeta, card: ModelCard, tmp_path: Path) -> None:
+    counted = [Telemetry(replica_counts=ReplicaCounts(tmp_path, index)) for index in range(2)]
+    for telemetry, rows in zip(counted, (3, 5), strict=True):
+        for size in (2, rows):
+            done = BatchResult([], size, preprocess_ns=10, stages_ns=(rows,), serialise_ns=1, timing=b"")
+            telemetry.count_batch(done, [100])
+        telemetry.count_error(500)
+    counted[1].publish()
+    layer = ProtocolLayer(WireModel(meta, card), counted[0])
+    stats = layer.model_statistics()["model_stats"][0]
+    assert (stats["inference_count"], stats["execution_count"]) == (2 + 3 + 2 + 5, 4)
+    assert stats["inference_stats"] == {
+        "success": {"count": 4, "ns": 400 + 40 + 16 + 4},
+        "fail": {"count": 2, "ns": 0},
+        "queue": {"count": 4, "ns": 400},
+        "compute_input": {"count": 4, "ns": 40},
+        "compute_infer": {"count": 4, "ns": 3 + 3 + 5 + 5},
+        "compute_output": {"count": 4, "ns": 4},
+    }
+    assert stats["batch_stats"] == [
+        {"batch_size": 2, "compute_infer": {"count": 2, "ns": 3 + 5}},
+        {"batch_size": 3, "compute_infer": {"count": 1, "ns": 3}},
+        {"batch_size": 5, "compute_infer": {"count": 1, "ns": 5}},
+    ]
 
 
 def test_metrics_have_the_counted_values(layer: ProtocolLayer) -> None:
