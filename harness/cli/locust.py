@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 
 from harness.errors import UserError
+from harness.system.process_guard import ProcessGuard
 
 LOCUST = (sys.executable, "-m", "harness.measure.load.locust.plain")
 
@@ -34,11 +36,20 @@ def command(words: tuple[str, ...], out: Path | None) -> int:
     record = folder / "run.json"
     if record.is_file():
         raise UserError(f"--out {folder}: it exists already; choose another folder")
+    earlier = _further_runs(folder)
     process = subprocess.Popen([*LOCUST, *words, "--out", str(folder)])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Locust, which gets it too, ends the test and writes the rows
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    code = process.wait()
+    with ProcessGuard(process.pid, group=False):
+        code = process.wait()
     if not record.is_file():  # Locust's help, an error, or a worker, whose master has the run
         return code
     with contextlib.redirect_stdout(sys.stderr if "--json" in words else sys.stdout):  # which is Locust's own JSON
-        return ServingRun.open(folder, "--out").show(as_json=False) or code
+        folders = (folder, *sorted(_further_runs(folder) - earlier))
+        codes = [ServingRun.open(each, "--out").show(as_json=False) for each in folders]
+    return next(filter(None, codes), code)
+
+
+def _further_runs(folder: Path) -> set[Path]:
+    """The folders of runs that a page has begun by naming another server, other users or other options."""
+    return {file.parent for file in folder.parent.glob(f"{glob.escape(folder.name)}-*/run.json")}

@@ -74,6 +74,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     disbelieved: dict[str, int] = {}  # what a server said of itself that cannot be true -> count
     unnoticed: dict[str, int] = {}  # failure that a response reports, which a user's task took as good -> count
     users_lowest: int | None = None  # the fewest users that were there during the measure phase
+    users_highest: int | None = None  # the most users, likewise
     task_errors: dict[str, int] = {}  # type and line of an exception that users raised -> count
     protocol: str = ""
     # Users are Python code that may wait between requests, for a time that is not known.

@@ -115,6 +115,7 @@ def test_a_wait_time_that_would_have_no_effect_is_refused(tmp_path):
 
 def test_the_environment_changes_nothing(tmp_path):
     (tmp_path / "locust.conf").write_text("run-time = 1s\ntags = smoke\n")
+    (tmp_path / "pyproject.toml").write_text("[tool.locust]\nrun-time = '1s'\n")
     variables = {"LOCUST_TAGS": "smoke", "LOCUST_RUN_TIME": "1s", "SWEEPSPOT_SKEW": "5"}
     done = run(tmp_path, SHAPE.partition("class Shape")[0], "--concurrency", "2", **variables)
     assert done.returncode in (0, 4), done.stderr
@@ -123,6 +124,7 @@ def test_the_environment_changes_nothing(tmp_path):
     assert (
         "ignored, since the plan of the run does not record it: LOCUST_RUN_TIME, LOCUST_TAGS, SWEEPSPOT_SKEW, " in log
     )
+    assert ", [tool.locust] of pyproject.toml\n" in log
 
 
 def test_a_test_that_ends_before_all_users_are_there_says_so(tmp_path):

@@ -59,6 +59,7 @@ TRIAL_CHECKS: tuple[Check, ...] = (
     generator.loop_lag,
     generator.gc_pause,
     users.missing_users,
+    users.added_users,
     users.task_errors,
     generator.littles_law,
     envelope.outside_envelope,

@@ -13,14 +13,25 @@ if TYPE_CHECKING:
     from harness.judge.findings import Finding
 
 MISSING_USERS = FindingKind("missing_users", "Users were missing")
+ADDED_USERS = FindingKind("added_users", "Users were added")
 TASK_ERRORS = FindingKind("task_errors", "Tasks of users raised exceptions")
-MISSING_SHARE = (0.0, 0.10)  # (degraded above, invalid above): the load is that of fewer users
+DIFFERING_SHARE = (0.0, 0.10)  # (degraded above, invalid above): the load is that of other users
 
 
 def running_users(case: TrialCase) -> int | None:
     """The fewest users who ran in the measured window; None where that is not known."""
     lowest = [report.users_lowest for report in case.data.reports]
     return None if not lowest or None in lowest else sum(filter(None, lowest))
+
+
+def most_users(case: TrialCase) -> int | None:
+    """How many users ran at once for a time, at least; None where that is not known, as after the loss of a worker.
+
+    Load processes had their most users at different times: when one had its most, each other had its fewest or more.
+    """
+    reports, fewest = case.data.reports, running_users(case)
+    risen = [(report.users_highest or 0) - (report.users_lowest or 0) for report in reports]
+    return None if fewest is None or not all(report.final for report in reports) else fewest + max(risen)
 
 
 def missing_users(case: TrialCase) -> Finding | None:
@@ -34,8 +45,21 @@ def missing_users(case: TrialCase) -> Finding | None:
         f"{grouped(there)}{f' (users raised {why})' if why else ''}."
     )
     remedy = "Look into load.log why users ended or were never started: on_start, a load shape, StopUser."
-    verdict = grade(1 - there / asked, *MISSING_SHARE)
+    verdict = grade(1 - there / asked, *DIFFERING_SHARE)
     return finding(MISSING_USERS, verdict, text, remedy, there=there, asked=asked)
+
+
+def added_users(case: TrialCase) -> Finding | None:
+    """Closed loop: more users were running, for a time at least, than were requested."""
+    most, asked = most_users(case), case.closed.users if case.closed else 0
+    if most is None or not 0 < asked < most:
+        return None
+    text = (
+        f"{grouped(asked)} users were requested, but at least {grouped(most)} were running for a time: the figures are "
+        "not those of one number of users."
+    )
+    remedy = "Begin a new test for another number of users; do not add any while one runs."
+    return finding(ADDED_USERS, grade(most / asked - 1, *DIFFERING_SHARE), text, remedy, most=most, asked=asked)
 
 
 def task_errors(case: TrialCase) -> Finding | None:

@@ -5,6 +5,7 @@ Counters and rows are kept apart, so that one can be checked against the other.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,7 @@ class Ledger:
         self.secrets: tuple[bytes, ...] = ()  # what requests carry; a server may repeat it in an error message
         self.user_paced = False  # requests come from Python code of the users, which may wait between them
         self.errors: dict[str, int] = {}
+        self.class_errors: Counter[tuple[int, str]] = Counter()  # the same errors by request class
         self.disbelieved: dict[str, int] = {}  # what servers said of themselves that cannot be true
         self.observed_errors: dict[str, int] = {}  # of other clients, which report to Locust themselves
         self.unnoticed: dict[str, int] = {}  # failures that responses to such clients report and tasks took as good
@@ -118,12 +120,12 @@ class Ledger:
             outcome, checked, predicted, settled = result
             self.checked += checked
             if outcome:
-                self._count_error(self._hidden(result.reason))
+                self._count_error(connection.payload, self._hidden(result.reason))
             elif settled and connection.state == IDLE:
                 self.repeated.remember(connection.payload, connection.last_read, response, result)
         else:
             outcome = _REJECTED if status in REFUSED_STATUSES else _ERROR
-            self._count_error(self._describe(status, self._without_secrets(body)))
+            self._count_error(connection.payload, self._describe(status, self._without_secrets(body)))
         if timing:
             self._timed_rows.append(self._row)
             self._timings.append(timing)
@@ -168,7 +170,7 @@ class Ledger:
     def failed(self, connection: Connection, outcome: Outcome, text: str, done_ns: int) -> None:
         """Record a request without a response, or with one that holds no prediction."""
         if outcome is not Outcome.CANCELLED:
-            self._count_error(self._hidden(text))
+            self._count_error(connection.payload, self._hidden(text))
         self._add_row(connection, int(outcome), done_ns, ABSENT, ABSENT, 0, ABSENT)
 
     def _without_secrets(self, content: bytes) -> bytes:
@@ -207,7 +209,7 @@ class Ledger:
 
     def not_sent(self, due_ns: int, payload: int) -> None:
         """Record a request that was due while too many were open."""
-        self._count_error("not sent: too many requests open")
+        self._count_error(payload, "not sent: too many requests open")
         self.ended[_NOT_SENT] += 1
         known = {"due_ns": due_ns, "payload": payload, "outcome": _NOT_SENT, "checked": 0}
         self._add([known.get(name, ABSENT) for name in NOTED])
@@ -278,12 +280,14 @@ class Ledger:
     def _disbelieve(self, text: str, count: int = 1) -> None:
         _count(self.disbelieved, self._hidden(text), count)
 
-    def _count_error(self, text: str) -> None:
-        _count(self.errors, text)
+    def _count_error(self, payload: int, text: str) -> None:
+        self.class_errors[self._places[payload][0], _count(self.errors, text)] += 1
 
 
-def _count(errors: dict[str, int], text: str, count: int = 1) -> None:
+def _count(errors: dict[str, int], text: str, count: int = 1) -> str:
+    """Count an error. Returns the text under which it is counted: there are no more than `MAX_ERROR_TEXTS`."""
     text = text[:MAX_ERROR_CHARS]
     if text not in errors and len(errors) >= MAX_ERROR_TEXTS - 1:
         text = OTHER
     errors[text] = errors.get(text, 0) + count
+    return text

@@ -7,6 +7,7 @@ at least once a second, and call `keep_phases`.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -190,11 +191,12 @@ class Load:
             request_classes=tuple(self.classes.names),
             class_slos=tuple(self.classes.slos),
             servers=self.servers,
-            errors={**ledger.observed_errors, **ledger.errors},
+            errors=dict(Counter(ledger.observed_errors) + Counter(ledger.errors)),
             disbelieved=ledger.disbelieved,
             unnoticed=ledger.unnoticed,
             user_paced=ledger.user_paced,
             users_lowest=self.users.lowest,
+            users_highest=self.users.highest,
             task_errors=self.users.exceptions,
             protocol=self.codec.name if self.codec else "",
             health=self.health.report() if final else None,

@@ -14,6 +14,7 @@ class UserCounts:
 
     def __init__(self) -> None:
         self.lowest: int | None = None  # None: nobody has looked during the measure phase
+        self.highest: int | None = None
         self.starting = 0  # users who are in `on_start`: they do nothing of the load yet
         self._exceptions: Counter[str] = Counter()
 
@@ -21,6 +22,7 @@ class UserCounts:
         """So many users are there now, in the measure phase, those who are starting included."""
         acting = count - self.starting
         self.lowest = acting if self.lowest is None else min(self.lowest, acting)
+        self.highest = acting if self.highest is None else max(self.highest, acting)
 
     def raised(self, error: BaseException) -> None:
         """A user has raised `error`. Type and line are kept, not the text, which may hold what was sent."""

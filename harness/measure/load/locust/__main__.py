@@ -11,6 +11,8 @@ import importlib
 import os
 import resource
 import sys
+import tomllib
+from pathlib import Path
 
 from harness.measure.load.locust.workers.file_transfer import WORKER_DIR
 from harness.measure.load.locust.workers.worker_secret import PAIRING
@@ -62,15 +64,24 @@ def main() -> None:
     from locust import argument_parser
     from locust.main import main as locust_main
 
-    importlib.import_module("harness.measure.load.locust.listeners")  # a locustfile need not import `harness.users`
-
-    names += [file for file in ("locust.conf", "~/.locust.conf") if os.path.isfile(os.path.expanduser(file))]  # noqa: PTH111, PTH113  (Path raises where there is no home)
+    names += _ignored_files()
     if names:
         print(f"ignored, since the plan of the run does not record it: {', '.join(names)}", file=sys.stderr)
     for make in (argument_parser.get_empty_argument_parser, argument_parser.get_parser):
         files = argument_parser.DEFAULT_CONFIG_FILES
         make.__defaults__ = tuple(() if each is files else each for each in make.__defaults__ or ())
+    importlib.import_module("harness.measure.load.locust.listeners")  # a locustfile need not import `harness.users`
     locust_main()
+
+
+def _ignored_files() -> list[str]:
+    """The configuration files of Locust here that would set options."""
+    found = [file for file in ("locust.conf", "~/.locust.conf") if os.path.isfile(os.path.expanduser(file))]  # noqa: PTH111, PTH113  (Path raises where there is no home)
+    try:
+        section = tomllib.loads(Path("pyproject.toml").read_text()).get("tool", {}).get("locust")
+    except (OSError, ValueError):  # there is none, or it cannot be read, by Locust either
+        section = None
+    return [*found, "[tool.locust] of pyproject.toml"] if section else found
 
 
 def _forget(names: list[str]) -> None:

@@ -110,7 +110,7 @@ class LoadRun:
         while self._flushing:
             gevent.sleep(0)
         self._watcher.stop()
-        self._feed.feed(load.finish(reason), load.ledger.errors)
+        self._feed.feed(load.finish(reason), load.ledger.class_errors)
         self.ended, self._ended_ns = True, monotonic_ns()
         if load.recorder.error:
             logger.error("The rows are incomplete: %s", load.recorder.error)
@@ -180,7 +180,7 @@ class LoadRun:
             self.load.ledger.write(part)
             self.load.count_response_times(part)
             gevent.sleep(0)
-            self._feed.feed(part, self.load.ledger.errors)
+            self._feed.feed(part, self.load.ledger.class_errors)
         if now_ns >= self._next_snapshot_ns:
             self._next_snapshot_ns = now_ns + NS_PER_S
             gevent.sleep(0)

@@ -17,7 +17,7 @@ from harness.measure.load.locust.load_run import INTERRUPT_DRAIN_S
 from harness.measure.load.locust.options import trial_load
 from harness.measure.load.locust.resolve_target import ResolvedTarget, resolve_target
 from harness.measure.load.locust.role import Role
-from harness.measure.load.locust.run_by_hand import RunByHand
+from harness.measure.load.locust.run_by_hand import RunByHand, subject_of
 from harness.measure.load.locust.workers.file_transfer import SHARD, keep_shard
 from harness.measure.load.locust.workers.master_questions import KnownWorkers
 from harness.measure.load.locust.workers.worker_barrier import ENDED, Barrier, Orders, kill_frozen_children
@@ -40,7 +40,7 @@ class Principal(Role):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.resolved = ResolvedTarget(None, {})
-        self._kept: RunByHand | None = None  # None: the harness or `--trial-dir` names the folder of the rows
+        self._kept: list[RunByHand] = []  # none where the harness or `--trial-dir` names the folder of the rows
         self._dir = ""  # of the rows of the latest test
         self._tests = 0
         self._token_hosts: tuple[str, ...] = ()  # of the command line or the scenario; empty before they are known
@@ -64,15 +64,15 @@ class Principal(Role):
 
     def keep(self) -> None:
         """Write the record of a test that has ended, once its users have stopped: this holds up the event loop."""
-        if self._kept is not None:
-            self._kept.end()
+        if self._kept:
+            self._kept[-1].end()
 
     def on_quitting(self) -> None:
         """Runs last: keep the run, stop the target, and leave complete CSV files of Locust."""
         super().on_quitting()
         self.keep()
         if self._dir:  # to standard error: standard output may be JSON (--json)
-            made = f"; the report: python -m harness report {self._kept.shown_path}" if self._kept else ""
+            made = "".join(f"; the report: python -m harness report {run.shown_path}" for run in self._kept)
             print(f"rows: {self._dir}{made}", file=sys.stderr)
         if self._options.csv_prefix:
             gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.2)  # Locust closes them without their last line
@@ -103,9 +103,13 @@ class Principal(Role):
         if options.settings or options.trial_dir:
             given = str(Path(load.trial_dir or options.trial_dir).resolve())
             return f"{given}-{number}" if number else given
-        if self._kept is None:
-            self._kept = RunByHand(self._environment, load, self.resolved.isolation, self._processes())
-        return self._kept.begin(load)
+        if not self._kept or self._kept[-1].subject != subject_of(self._environment):
+            here = self._environment.host in self._token_hosts  # a page may name another server
+            isolation = self.resolved.isolation if here else None
+            further = bool(self._kept)
+            run = RunByHand(self._environment, load, isolation, self._processes(), further=further)
+            self._kept.append(run)
+        return self._kept[-1].begin(load)
 
     def _processes(self) -> int:
         """How many processes send requests."""

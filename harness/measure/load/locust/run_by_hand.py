@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from locust.argument_parser import get_parser
 from harness import __version__
 from harness.clock import NS_PER_S, wall_time
 from harness.measure.samplers.machine.gpu import describe_gpus
+from harness.plan.load_options import ARRIVALS
 from harness.plan.load_settings import LoadSettings
 from harness.plan.plan import Plan, Point, Trial
 from harness.record.machine.environment import capture
@@ -22,6 +24,11 @@ from harness.system.named_secrets import hidden_query_secrets
 from harness.wire.credentials import without_user
 
 FOLDER = "%Y-%m-%d-%H%M%S-locust"
+# Options in which tests of one run may differ. Host and user classes are read where Locust keeps them while it runs.
+VARYING = frozenset((
+    *("host", "user_classes", "num_users", "spawn_rate", "run_time", "seed", "sweepspot_orders"),
+    *(option.name for option in ARRIVALS),
+))  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,19 +42,27 @@ if TYPE_CHECKING:
 
 
 class RunByHand:
-    """A run that grows by one trial with each test; a test of the same users or arrivals repeats an earlier point."""
+    """A run that grows by one trial with each test; a test of the same users or arrivals repeats an earlier point.
 
-    def __init__(self, environment: Environment, load: TrialLoad, isolation: Isolation | None, processes: int) -> None:
+    subject: as of `subject_of`, when the run began; a test of another subject is of another run.
+    """
+
+    def __init__(
+        self, environment: Environment, load: TrialLoad, isolation: Isolation | None, processes: int, *, further: bool
+    ) -> None:
         """Make the folder. Raises UserError where it cannot be made.
 
         isolation: of the server that this process started; None where it started none.
+        further: this process has made a run before; the folder then has a number.
         """
         if isolation is None:
             shared = plan_isolation(isolate=False)
             isolation = shared if load.target else shared.of_load()
         started = wall_time()
-        self.shown_path = Path(environment.parsed_options.out or Path("results") / f"{started.astimezone():{FOLDER}}")
+        path = Path(environment.parsed_options.out or Path("results") / f"{started.astimezone():{FOLDER}}")
+        self.shown_path = _numbered(path) if further else path
         self.folder = RunDir.create(self.shown_path.resolve())
+        self.subject = subject_of(environment)
         self._environment = environment
         self._record = RunRecord(
             plan=_plan(environment, load, processes),
@@ -96,6 +111,21 @@ class RunByHand:
         plan = msgspec.structs.replace(self._record.plan, **changes)
         self._record = msgspec.structs.replace(self._record, plan=plan)
         self.folder.write(self._record)
+
+
+def subject_of(environment: Environment) -> dict[str, Any]:
+    """What the tests of a run have in common: server, users and options, but for how many users and how long."""
+    options, host = vars(environment.parsed_options).items(), environment.host
+    return {
+        **{name: value or None for name, value in options if name not in VARYING},  # a page sends "" for None
+        "users": [(each.fullname(), {**each.json(), "host": host or each.host}) for each in environment.user_classes],
+        "shape": type(environment.shape_class),
+    }
+
+
+def _numbered(path: Path) -> Path:
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(each for each in numbered if not each.exists())
 
 
 def _measured_s(report: LoadReport) -> float:

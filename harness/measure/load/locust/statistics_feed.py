@@ -19,7 +19,7 @@ from harness.record.histogram import buckets_of, counted, middle_ms
 from harness.record.rows import ABSENT, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from locust.env import Environment
 
@@ -46,12 +46,13 @@ class StatisticsFeed:
     def __init__(self, environment: Environment, keys: Sequence[StatisticsKey | None]) -> None:
         self._environment = environment
         self._keys = keys  # by request class; it may grow
-        self._errors_fed: dict[str, int] = {}
-        # Instants are CLOCK_MONOTONIC; Locust counts per second of wall-clock time.
-        self._wall_offset_s = wall_time().timestamp() - monotonic_ns() / NS_PER_S
+        self._errors_fed: dict[tuple[int, str], int] = {}
+        self._wall_offset_s = 0.0
 
-    def feed(self, rows: Rows, errors: dict[str, int]) -> None:
-        """Count `rows`; `errors` are the texts of all failures so far, with their counts."""
+    def feed(self, rows: Rows, errors: Mapping[tuple[int, str], int]) -> None:
+        """Count `rows`; `errors` counts all failures so far, by request class and text."""
+        # Instants are CLOCK_MONOTONIC; Locust counts per second of wall-clock time, which may be set meanwhile.
+        self._wall_offset_s = wall_time().timestamp() - monotonic_ns() / NS_PER_S
         stats = self._environment.stats
         if rows.size:
             for number, key in enumerate(self._keys):
@@ -88,15 +89,14 @@ class StatisticsFeed:
         entry.last_request_timestamp = float(rows["done_ns"].max() / NS_PER_S + self._wall_offset_s)
         return entry
 
-    def _feed_errors(self, errors: dict[str, int]) -> None:
+    def _feed_errors(self, errors: Mapping[tuple[int, str], int]) -> None:
         known = self._environment.stats.errors
-        for text, count in errors.items():
-            new = count - self._errors_fed.get(text, 0)
-            if new:
-                self._errors_fed[text] = count
-                first = next(each for each in self._keys if each is not None)
-                key = StatsError.create_key(first.method, first.name, text)
-                error = known.setdefault(key, StatsError(first.method, first.name, text))
+        for (number, text), count in errors.items():
+            new, key = count - self._errors_fed.get((number, text), 0), self._keys[number]
+            if new and key is not None:
+                self._errors_fed[number, text] = count
+                name = StatsError.create_key(key.method, key.name, text)
+                error = known.setdefault(name, StatsError(key.method, key.name, text))
                 error.occurrences += new - 1
                 error.occurred()
 

@@ -3,12 +3,12 @@
 from harness.measure.load.user_counts import MOST_TEXTS, UserCounts
 
 
-def test_the_fewest_users_are_kept():
+def test_the_fewest_and_the_most_users_are_kept():
     counts = UserCounts()
-    assert counts.lowest is None
+    assert (counts.lowest, counts.highest) == (None, None)
     for seen in (8, 3, 8):
         counts.see(seen)
-    assert counts.lowest == 3
+    assert (counts.lowest, counts.highest) == (3, 8)
 
 
 def raised(error):

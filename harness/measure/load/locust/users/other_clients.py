@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CAUGHT = "_sweepspot_caught"  # an attribute of responses that the task looks into itself
 OTHER_CLOCK_NS = 60 * NS_PER_S  # a client may report a request later than it ended, but not by that much
+WALL_STEP_NS = NS_PER_S // 10  # a start that is off by more was reported late, or the wall clock was set meanwhile
 logger = logging.getLogger(__name__)
 
 
@@ -33,8 +34,9 @@ class OtherClientRecorder:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._warned = False
-        # Locust's instants are wall-clock time; those of rows are CLOCK_MONOTONIC.
-        self._wall_offset_ns = wall_time().timestamp() * NS_PER_S - monotonic_ns()
+        # Locust's instants are wall-clock time; those of rows are CLOCK_MONOTONIC. The wall clock may be set, or go on
+        # while the machine sleeps: requests that were open then began by the earlier offset.
+        self._wall_offsets_ns: tuple[float, ...] = (_wall_offset_ns(),)
 
     def on_request(  # noqa: PLR0917  (Locust's own signature)
         self,
@@ -69,13 +71,26 @@ class OtherClientRecorder:
 
     def _started(self, start_time: float, by_duration_ns: int) -> int:
         """The start by the client's own clock; by the duration where that clock is not `time.time()`."""
-        start_ns = round(start_time * NS_PER_S - self._wall_offset_ns)
+        start_ns = self._nearest(start_time, by_duration_ns)
+        if abs(start_ns - by_duration_ns) > WALL_STEP_NS:
+            now_ns = _wall_offset_ns()
+            if abs(now_ns - self._wall_offsets_ns[-1]) > WALL_STEP_NS:
+                self._wall_offsets_ns = (self._wall_offsets_ns[-1], now_ns)
+            start_ns = self._nearest(start_time, by_duration_ns)
         if abs(start_ns - by_duration_ns) <= OTHER_CLOCK_NS:
             return start_ns
         if not self._warned:
             self._warned = True
             logger.warning("start_time of events.request is not time.time(): requests are taken as ended when reported")
         return by_duration_ns
+
+    def _nearest(self, start_time: float, by_duration_ns: int) -> int:
+        starts_ns = (round(start_time * NS_PER_S - offset_ns) for offset_ns in self._wall_offsets_ns)
+        return min(starts_ns, key=lambda each_ns: abs(each_ns - by_duration_ns))
+
+
+def _wall_offset_ns() -> float:
+    return wall_time().timestamp() * NS_PER_S - monotonic_ns()
 
 
 def outcome_of(status: int, exception: Exception | None) -> Outcome:

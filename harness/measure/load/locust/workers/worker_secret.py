@@ -7,7 +7,9 @@ not know the secret can neither give orders to a worker nor hand rows to a maste
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import secrets
 import sys
@@ -53,8 +55,14 @@ def key_pair(secret: str, side: str) -> Keys:
 
 
 def forks_workers(argv: Sequence[str]) -> bool:
-    """Whether this command line has Locust fork its own workers."""
-    return "LOCUST_PROCESSES" in os.environ or any(word.partition("=")[0] == "--processes" for word in argv)
+    """Whether Locust will fork its own workers, by this command line, the environment or a configuration file."""
+    from locust.argument_parser import get_empty_argument_parser
+
+    parser = get_empty_argument_parser(add_help=False)
+    parser.add_argument("--processes", type=int, env_var="LOCUST_PROCESSES")
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):  # Locust itself says what is wrong
+        return bool(parser.parse_known_args(argv)[0].processes)
+    return False
 
 
 def secure_sockets(argv: Sequence[str]) -> None:

@@ -1,7 +1,9 @@
 """Who knows the secret talks to the other side, and nobody else does: real ZeroMQ sockets on 127.0.0.1."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import zmq
@@ -10,6 +12,7 @@ from harness.errors import UserError
 from harness.measure.load.locust.workers.worker_secret import PAIRING, _pair, checked_secret, key_pair, new_secret
 
 pytestmark = pytest.mark.process
+ROOT = Path(__file__).parents[6]
 SECRET, OTHER = "a secret of the master", "another secret of a stranger"
 WAIT_MS = 2000
 
@@ -90,3 +93,28 @@ def test_locust_without_a_secret_says_which_variable_it_wants():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert PAIRING in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words", "forks"),
+    [
+        ("locust.conf", "processes = 2\n", [], True),
+        (".locust.conf", "processes = 2\n", [], True),  # of the home
+        ("pyproject.toml", "[tool.locust]\nprocesses = 2\n", [], True),
+        ("own.conf", "processes = 2\n", ["--config", "own.conf"], True),
+        ("own.conf", "processes = 2\n", [], False),
+        ("locust.conf", "users = 2\n", [], False),
+        ("locust.conf", "users = 2\n", ["--processes=2"], True),
+        ("locust.conf", "processes = many\n", [], False),  # which Locust refuses
+    ],
+)
+def test_workers_are_forked_wherever_locust_is_told_to(tmp_path, file, text, words, forks):
+    (tmp_path / file).write_text(text)
+    code = (
+        "import sys\nfrom harness.measure.load.locust.workers.worker_secret import forks_workers\n"
+        "print(forks_workers(sys.argv))"
+    )
+    argv = [sys.executable, "-c", code, "-f", "mine.py", "--headless", "-u", "8", *words]
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (f"{forks}\n", "")
