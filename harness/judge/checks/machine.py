@@ -12,6 +12,7 @@ from harness.judge.checks.case import finding, grade
 from harness.judge.checks.point import counted_trials
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
+from harness.judge.numbers.machine.usable_time import is_elsewhere
 from harness.judge.stats.distributions import student_t_quantile
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def sampler(case: TrialCase) -> Finding | None:
     edges_ns = np.concatenate(([window.start_ns], read_ns, [window.end_ns]))
     gap_s = float(np.diff(edges_ns).max()) / NS_PER_S
     late_ms = case.metrics.usage.sampler_late_p99_ms or 0.0
-    if gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS:
+    if (gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS) and not is_elsewhere(case.data, case.samples):
         text = f"The samplers were {milliseconds(late_ms)} late (p99) and once silent for {figure(gap_s)} s."
         remedy = "The machine was overloaded or stood still: free it of other work and measure again."
         return finding(SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)
