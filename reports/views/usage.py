@@ -175,7 +175,7 @@ def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
 
 
 def _of_machine(columns: dict[str, list[str]], points: Sequence[PointMetrics]) -> dict[str, list[str]]:
-    """The columns; where no target's processes are known, those about the machine say so: the target may be elsewhere."""
+    """The columns; where no target's processes are known, it may be elsewhere: those about the machine say of which."""
     if any(point.usage.cpu_target_cores is not None for point in points):
         return columns
     return {f"{title} (this machine)" if title.startswith(_OF_MACHINE) else title: columns[title] for title in columns}

@@ -258,6 +258,8 @@ def test_a_live_page_that_got_no_response_asks_again(page, tmp_path, capsys):
         listener(RunStarted(3))
         page.open(re.search(r"live: (\S+)", capsys.readouterr().err)[1])
         page.wait(f"{place} === '0 of 3 trials'")
-        page.run("{ const real = fetch; let lost = 1; fetch = (at) => lost-- > 0 ? Promise.reject('lost') : real(at); }")
+        page.run(
+            "{ const real = fetch; let lost = 1; fetch = (at) => lost-- > 0 ? Promise.reject('lost') : real(at); }"
+        )
         page.wait(f"{place}.includes('does not respond')")
         page.wait(f"{place} === '0 of 3 trials'")

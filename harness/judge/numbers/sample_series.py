@@ -97,7 +97,8 @@ class SampleSeries:
     def without(self, *sources: str) -> SampleSeries:
         """The same without all series of some sources."""
         left = copy(self)
-        left._series = {key: series for key, series in self._series.items() if key[0] not in sources}
+        kept = {key: series for key, series in self._series.items() if key[0] not in sources}
+        left._series = kept  # noqa: SLF001  (it is of this class)
         return left
 
     def sources(self, prefix: str) -> list[str]:

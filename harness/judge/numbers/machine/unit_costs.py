@@ -18,8 +18,8 @@ def unit_cost(point: PointMetrics, price_per_hour: float | None, *, in_process: 
     """The cost of one unit of the rate by which `point` is ranked; None where nothing good came.
 
     Only good output is paid for: what was spent on failures and on idle time is in the cost of the rest. Energy is what
-    GPUs and the CPU's packages used, other processes on them included; None where neither can be read, or where the target
-    may run on another machine: its processes are not known, and it is not `in_process`, within the load.
+    GPUs and the CPU's packages used, other processes on them included; None where neither can be read, or where the
+    target may run on another machine: its processes are not known, and it is not `in_process`, within the load.
     """
     rate = point.rate.value
     if not rate:
