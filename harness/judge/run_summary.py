@@ -80,7 +80,8 @@ def summarise_run(
     noises = None if plan.precision else noise_of([by_point[point.number] for point in measured])
     pooled = [summarise_point(point, by_point[point.number], plan.slo, noises) for point in measured]
     points = with_precision(with_slowdowns(pooled), plan)
-    points = tuple(msgspec.structs.replace(point, cost=unit_cost(point, plan.price_per_hour)) for point in points)
+    costs = [unit_cost(point, plan.price_per_hour, in_process=plan.in_process) for point in points]
+    points = tuple(msgspec.structs.replace(point, cost=cost) for point, cost in zip(points, costs, strict=True))
     # A capacity search starts with a closed-loop point. Exclude it: a closed loop cannot exceed capacity.
     tried = [point for point in points if point.rate_target_rps is not None] if plan.capacity else points
     compared = compare_variants(plan, [trial for point in points for trial in point.trials]) if plan.pairing else None

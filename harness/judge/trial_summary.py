@@ -26,7 +26,7 @@ from harness.judge.numbers.class_metrics import (
 )
 from harness.judge.numbers.latency import NOTHING, pooled_latency
 from harness.judge.numbers.limit_counts import limit_counts
-from harness.judge.numbers.machine.usable_time import usable_time
+from harness.judge.numbers.machine.usable_time import is_elsewhere, usable_time
 from harness.judge.numbers.noise_by_kind import PRIOR_NOISE_BY_KIND, log_means
 from harness.judge.numbers.resource_usage import usage
 from harness.judge.numbers.response_spreads import timed_buckets
@@ -48,6 +48,7 @@ from harness.judge.slo_check import allowed_failures
 from harness.judge.stats.trial_noise import pooled_rate
 from harness.plan.arrivals import Closed
 from harness.plan.slo import STREAM_KINDS
+from harness.record.load_report import ran_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,6 +94,7 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
     """The numbers of one trial, its verdict and its findings."""
     rows, samples = trial_rows(data), SampleSeries(data.samples)
     usable = usable_time(data, rows, samples) if rows else None
+    samples = _of_the_run(data, samples)
     if rows and usable and usable.harmed_share and usable.enough:
         rows = replace(rows, usable=usable)
     summary = _summary(data, rows, samples, slo) if rows else _empty(data)
@@ -109,6 +111,13 @@ def summarise_trial(data: TrialData, slo: Slo | None) -> TrialSummary:
         outages=outages_of(served) if served else (),
     )
     return replace(summary, metrics=metrics)
+
+
+def _of_the_run(data: TrialData, samples: SampleSeries) -> SampleSeries:
+    """Without those of a load process that only waited for others, and of a machine on which nothing of the run ran."""
+    if not ran_elsewhere(data.reports):
+        return samples
+    return samples.without("load", *(["machine"] if is_elsewhere(data, samples) else []))
 
 
 def _summary(data: TrialData, rows: TrialRows, samples: SampleSeries, slo: Slo | None) -> TrialSummary:

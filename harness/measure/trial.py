@@ -19,9 +19,9 @@ from harness.measure.target.first_requests import prime
 from harness.measure.target.statistics_reader import recorded_statistics
 from harness.plan.arrivals import Closed
 from harness.plan.load_settings import read_trial_load
-from harness.plan.target_spec import is_url
 from harness.record.run_dir import TrialRecord
 from harness.system.child_process import ChildProcess
+from harness.system.cpu_cores import is_within
 from harness.system.ending_signals import how_ended
 
 if TYPE_CHECKING:
@@ -65,8 +65,15 @@ class TrialJob:
 
     @property
     def isolated(self) -> bool | None:
-        """Whether target and load have cores of their own; None where the server was not started here."""
-        return None if is_url(self.plan.target_request(self.point).target) else self.isolation.isolated
+        """Whether target and load have cores of their own; None where it is not known which process the target is.
+
+        A server that its command only asks others to start, as docker does, has not got the cores of the command.
+        """
+        if self.plan.in_process:
+            return self.isolation.isolated
+        if (pid := self.session.pid) is None:
+            return None
+        return self.isolation.isolated and is_within(pid, self.isolation.target_cores)
 
 
 def run_trial(job: TrialJob) -> TrialRecord:
@@ -79,9 +86,11 @@ def run_trial(job: TrialJob) -> TrialRecord:
     exit_code: int | None = None
     endpoint: Endpoint | None = None
     samplers: SamplerProcess | None = None
+    isolated: bool | None = None
     interrupted = True
     try:
         endpoint = job.session.serve(job.plan.target_request(job.point), job.folder.target_log)
+        isolated = job.isolated
         with (
             recorded_statistics(endpoint.statistics_reader, job.folder.path),
             _load_process(job, endpoint) as load,
@@ -105,7 +114,7 @@ def run_trial(job: TrialJob) -> TrialRecord:
             load_exit_code=exit_code,
             sampler_failure=samplers.failure if samplers else None,
             target_url=endpoint.url if endpoint else None,
-            isolated=job.isolated,
+            isolated=isolated,
             first_response_s=endpoint.first_response_s if endpoint else None,
         )
         _write(job.folder, record)
@@ -125,7 +134,7 @@ def _write(folder: TrialDir, record: TrialRecord) -> None:
 def fail_trial(job: TrialJob, failure: str) -> TrialRecord:
     """Write the record of a trial that need not be tried: its setting cannot be started."""
     job.folder.create()
-    record = TrialRecord(trial=job.trial, point=job.point, finished=False, failure=failure, isolated=job.isolated)
+    record = TrialRecord(trial=job.trial, point=job.point, finished=False, failure=failure, isolated=None)
     job.folder.write(record)
     return record
 

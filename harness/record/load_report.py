@@ -15,7 +15,7 @@ from harness.clock import NS_PER_S
 from harness.record.histogram import DurationHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 BY_LOCUSTFILE = "ended by the locustfile"
 
@@ -44,6 +44,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int = 0
     stop_reason: str  # "measured", "time", "SIGINT", "SIGTERM", "target died", BY_LOCUSTFILE, ...
     start_ns: int  # instants on CLOCK_MONOTONIC
+    counted_ns: int | None = None  # when these counts were taken; None in reports of earlier versions
     measure_start_ns: int | None
     measure_end_ns: int | None
     drain_end_ns: int | None
@@ -89,7 +90,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Progress of a trial since its measure phase began; percentiles of the response time to within 1 %."""
+    """Progress of a trial in the `seconds` since its measure phase began; percentiles to within 1 %."""
 
     seconds: float
     answered: int  # good responses to requests due in the measure phase
@@ -103,14 +104,29 @@ class Live:
         return self.answered / self.seconds
 
 
+def ran_elsewhere(reports: Iterable[LoadReport]) -> bool:
+    """Whether load processes ran on other machines, by clocks of their own: the samplers did not see them."""
+    return any(report.clock_error_ns != 0 for report in reports)
+
+
 def live_of(reports: Sequence[LoadReport], now_ns: int) -> Live | None:
     """The progress by the newest report of every load process; None before the measure phase."""
     begun = [report.measure_start_ns for report in reports if report.measure_start_ns is not None]
-    if not begun or (since_ns := now_ns - min(begun)) <= 0:
+    if not begun:
+        return None
+    counted_ns = [_counted_until_ns(report, now_ns) for report in reports if report.measure_start_ns is not None]
+    seconds = (sum(counted_ns) / len(counted_ns) - min(begun)) / NS_PER_S
+    if seconds <= 0:
         return None
     total = DurationHistogram.sum_of(report.response_times for report in reports)
     failed = sum(
         report.wrong + report.error + report.timeout + report.rejected + report.aborted + report.not_sent
         for report in reports
     )
-    return Live(since_ns / NS_PER_S, total.count, failed, total.quantile_ms(0.5), total.quantile_ms(0.99))
+    return Live(seconds, total.count, failed, total.quantile_ms(0.5), total.quantile_ms(0.99))
+
+
+def _counted_until_ns(report: LoadReport, now_ns: int) -> int:
+    """The end of the time whose responses are counted: the counts may be a second old, and the measure phase over."""
+    ends_ns = (now_ns, report.counted_ns, report.measure_end_ns)
+    return min(end_ns for end_ns in ends_ns if end_ns is not None)

@@ -102,6 +102,7 @@ class TrialDir(TrialFolder[TrialRecord]):
             tokens=_concatenate(tokens),
             reports=tuple(reports),
             failure=record.failure if record else "the trial was cut off before its end",
+            sampler_failure=record.sampler_failure if record else None,
             start_failure=_start_failure(record, plan) if record else None,
             target_died=record.target_died if record else False,
             isolated=record.isolated if record else None,

@@ -30,6 +30,7 @@ class TrialData:
     tokens: pa.Table | None = None  # `harness.record.token_times.token_schema()`; None where answers were not streamed
     reports: tuple[LoadReport, ...] = ()
     failure: str | None = None  # why the trial did not end in order, in words
+    sampler_failure: str | None = None  # why the samplers ended too early, in words
     damaged: tuple[str, ...] = ()  # names of files that were changed since, or of which something cannot be read
     start_failure: str | None = None  # why the target could not be started
     target_died: bool = False

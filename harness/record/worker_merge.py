@@ -14,16 +14,20 @@ if TYPE_CHECKING:
     from harness.record.load_report import LoadReport
 
 INSTANTS = ("due_ns", "sent_ns", "first_byte_ns", "first_token_ns", "first_answer_ns", "done_ns")
-_INSTANTS_OF_REPORT = ("start_ns", "measure_start_ns", "measure_end_ns", "drain_end_ns")
+_INSTANTS_OF_REPORT = ("start_ns", "counted_ns", "measure_start_ns", "measure_end_ns", "drain_end_ns")
 
 
 def report_to_master_time(report: LoadReport) -> LoadReport:
     """The report with its instants on the master's clock; `clock_offset_ns` stays and says what was added."""
-    if not report.clock_offset_ns:
+    if not (offset_ns := report.clock_offset_ns):
         return report
     instants = {name: getattr(report, name) for name in _INSTANTS_OF_REPORT}
-    moved = {name: at + report.clock_offset_ns for name, at in instants.items() if at is not None}
-    return msgspec.structs.replace(report, **moved)
+    moved = {name: at + offset_ns for name, at in instants.items() if at is not None}
+    health = report.health
+    if health is not None:
+        stalls_ns = tuple((start_ns + offset_ns, end_ns + offset_ns) for start_ns, end_ns in health.stalls_ns)
+        health = msgspec.structs.replace(health, stalls_ns=stalls_ns)
+    return msgspec.structs.replace(report, health=health, **moved)
 
 
 def rows_to_master_time(rows: pa.Table, reports: tuple[LoadReport, ...]) -> pa.Table:

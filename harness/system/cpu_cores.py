@@ -15,6 +15,8 @@ Cores = tuple[int, ...]
 MAX_LOAD_CORES = 4  # one event loop drives all users of a load process; samplers and harness need little
 CPU_ROOT = Path("/sys/devices/system/cpu")
 NOT_STARTED = "was not started here: its cores are not known"
+NOT_SEEN = "is no process that could be found here: its cores are not known"
+NOT_KEPT = "did not keep to the cores that it was given: it is no child of its command"
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +27,10 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     isolated: bool | None  # None: not known
     text: str  # one sentence for the report
 
-    def of_load(self) -> Isolation:
-        """The same beside a server that was not started here: only the load has its cores."""
-        text = f"Load, samplers and harness ran on {_words(self.load_cores)}; the server {NOT_STARTED}."
-        return Isolation(target_cores=(), load_cores=self.load_cores, isolated=None, text=text)
+    def of_load(self, server: str = NOT_STARTED, *, isolated: bool | None = None) -> Isolation:
+        """The same beside a server that was given no cores, or does not keep to them, as `server` says."""
+        text = f"Load, samplers and harness ran on {_words(self.load_cores)}; the server {server}."
+        return Isolation(target_cores=(), load_cores=self.load_cores, isolated=isolated, text=text)
 
 
 def plan_isolation(*, isolate: bool = True, load_processes: int = 1) -> Isolation:
@@ -72,6 +74,14 @@ def pin(pid: int, cores: Iterable[int]) -> None:
         os.sched_setaffinity(pid, cores)
     except ProcessLookupError:
         return
+
+
+def is_within(pid: int, cores: Iterable[int]) -> bool | None:
+    """Whether process `pid` may use none but `cores`; None where the system does not say it."""
+    try:
+        return os.sched_getaffinity(pid) <= set(cores)
+    except (OSError, AttributeError):
+        return None
 
 
 def usable_cores() -> Cores:

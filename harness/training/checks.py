@@ -50,7 +50,7 @@ def judge_fit(metrics: FitMetrics, data: FitData, plan: TrainingPlan) -> Judgeme
         _trainer_died(data),
         _epochs_missing(metrics, data),
         _steal(metrics, plan),
-        _sampler(metrics),
+        _sampler(metrics, data),
         _not_learned(metrics, data),
     ))  # fmt: skip
 
@@ -105,12 +105,13 @@ def _steal(metrics: FitMetrics, plan: TrainingPlan) -> Finding | None:
     return msgspec.structs.replace(found, verdict=Verdict.DEGRADED if plan.by_speed else Verdict.VALID)
 
 
-def _sampler(metrics: FitMetrics) -> Finding | None:
+def _sampler(metrics: FitMetrics, data: FitData) -> Finding | None:
     if not metrics.epochs or metrics.usage.cpu_target_cores is not None:
         return None
     text = "There are fewer than two resource samples of this fit: CPU, memory and GPU are unknown."
-    remedy = "A fit of a second or more has some; otherwise trial.json says why the samplers ended."
-    return finding(SAMPLER, Verdict.VALID, text, remedy)
+    if data.sampler_failure:
+        text = f"{text} The samplers failed: {data.sampler_failure.rstrip('.')}."
+    return finding(SAMPLER, Verdict.VALID, text, "A fit of a second or more has some.")
 
 
 def _not_learned(metrics: FitMetrics, data: FitData) -> Finding | None:

@@ -63,6 +63,7 @@ class FitData:
     samples: pa.Table | None = None
     fit: Fit | None = None
     failure: str | None = None  # why the trial did not end in order, in words
+    sampler_failure: str | None = None  # why the samplers ended too early, in words
     trainer_died: bool = False
 
 
@@ -90,6 +91,7 @@ class FitDir(TrialFolder[FitRecord]):
             samples=read_samples(self.samples) if self.samples.exists() else None,
             fit=read_if_whole(self.path / "fit.json", Fit),
             failure=_failure(record, damaged),
+            sampler_failure=record.sampler_failure if record else None,
             trainer_died=record.trainer_died if record else False,
         )
 

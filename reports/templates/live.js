@@ -73,7 +73,6 @@ async function ask() {
     if (state.ended) return;
   } catch {
     $("place").textContent = "the run has ended, or does not respond; its report is in the run directory";
-    return;
   }
   setTimeout(ask, 1000);
 }

@@ -125,6 +125,7 @@ def _split_row(point: PointMetrics, *, first: bool) -> SplitRow:
     return SplitRow(point_label(point), first, tuple(segments), units.number(point.response.mean_ms), texts, words)
 
 
+_OF_MACHINE = ("Steal", "GPU", "CPU energy")
 COLUMNS: Mapping[str, Callable[[Usage], str]] = {
     "CPU target, cores": lambda usage: units.number(usage.cpu_target_cores, 2),
     "CPU load, cores": lambda usage: units.number(usage.cpu_load_cores, 2),
@@ -154,7 +155,7 @@ def known_columns(columns: Mapping[str, Callable[[Usage], str]], usages: Sequenc
 
 def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     """Usage per point; a column that no point has is left out."""
-    known = known_columns(COLUMNS, [point.usage for point in points]) | _cost_columns(points)
+    known = _of_machine(known_columns(COLUMNS, [point.usage for point in points]), points) | _cost_columns(points)
     cores = [value for point in points for value in (point.usage.cpu_target_cores, point.usage.cpu_load_cores) if value]
     widest = max(cores, default=1.0)
     rows = tuple(
@@ -171,6 +172,13 @@ def usage_table(points: Sequence[PointMetrics]) -> UsageTable:
     )
     most = max((len(point.usage.cpu_machine_percent) for point in points), default=0)
     return UsageTable(tuple(known), rows, max(0, most - _SHOWN_CORES))
+
+
+def _of_machine(columns: dict[str, list[str]], points: Sequence[PointMetrics]) -> dict[str, list[str]]:
+    """The columns; where no target's processes are known, it may be elsewhere: those about the machine say of which."""
+    if any(point.usage.cpu_target_cores is not None for point in points):
+        return columns
+    return {f"{title} (this machine)" if title.startswith(_OF_MACHINE) else title: columns[title] for title in columns}
 
 
 def _cost_columns(points: Sequence[PointMetrics]) -> dict[str, list[str]]:

@@ -250,3 +250,16 @@ def test_a_run_is_watched_as_it_grows_until_it_is_interrupted(page, tmp_path, ca
     with pytest.raises(KeyboardInterrupt):
         watch()
     page.wait(f"/interrupted|run has ended/.test({text.format('name')} + {text.format('place')})")
+
+
+def test_a_live_page_that_got_no_response_asks_again(page, tmp_path, capsys):
+    place = "document.getElementById('place').textContent"
+    with watched(tmp_path, lambda _: None) as listener:
+        listener(RunStarted(3))
+        page.open(re.search(r"live: (\S+)", capsys.readouterr().err)[1])
+        page.wait(f"{place} === '0 of 3 trials'")
+        page.run(
+            "{ const real = fetch; let lost = 1; fetch = (at) => lost-- > 0 ? Promise.reject('lost') : real(at); }"
+        )
+        page.wait(f"{place}.includes('does not respond')")
+        page.wait(f"{place} === '0 of 3 trials'")

@@ -9,10 +9,12 @@ import msgspec
 
 from harness.clock import monotonic_ns
 from harness.errors import RunError
+from harness.record.load_report import live_of, ran_elsewhere
 from harness.record.run_dir import TrialDir
 from harness.run.events import Note, Preparing, RunStarted, TrialEnded, TrialProgress, TrialSkipped, TrialStarted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -63,6 +65,7 @@ class RunWatch:
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
+        self._began_ns = monotonic_ns()
         self._name = ""
         self._left_s: float | None = None
         self._done = 0
@@ -114,7 +117,8 @@ class RunWatch:
         if not folders:
             return None
         folder = TrialDir(max(folders, key=lambda path: path.stat().st_mtime_ns))
-        live = folder.live(monotonic_ns())
+        reports = [each for each in folder.reports() if each.start_ns >= self._began_ns]  # no trial that was killed
+        live = live_of(reports, monotonic_ns())
         if live is None:
             return None
         return LiveFigures(
@@ -123,28 +127,28 @@ class RunWatch:
             failed=live.failed,
             p50_ms=live.p50_ms,
             p99_ms=live.p99_ms,
-            cpu_cores=self._cpu(folder),
+            cpu_cores=self._cpu(folder, ("target",) if ran_elsewhere(reports) else ("target", "load")),
         )
 
-    def _cpu(self, folder: TrialDir) -> dict[str, float]:
+    def _cpu(self, folder: TrialDir, sources: Sequence[str]) -> dict[str, float]:
         """Cores in use; as they were, where the samples were read not long ago."""
         began_ns = monotonic_ns()
         if began_ns >= self._cpu_due_ns:
-            self._cpu_cores = _cpu_cores(folder)
+            self._cpu_cores = _cpu_cores(folder, sources)
             ended_ns = monotonic_ns()
             self._cpu_due_ns = ended_ns + PAUSE_FACTOR * (ended_ns - began_ns)
         return self._cpu_cores
 
 
-def _cpu_cores(folder: TrialDir) -> dict[str, float]:
-    """Cores that target and load have used over the last two seconds, by the samples on disk."""
+def _cpu_cores(folder: TrialDir, sources: Sequence[str]) -> dict[str, float]:
+    """Cores that each of `sources` has used over the last two seconds, by the samples on disk."""
     from harness.record.samples import read_samples
 
     try:
         samples = read_samples(folder.samples)
     except (OSError, RunError):
         return {}
-    found = {source: _slope(samples, source) for source in ("target", "load")}
+    found = {source: _slope(samples, source) for source in sources}
     return {source: cores for source, cores in found.items() if cores is not None}
 
 

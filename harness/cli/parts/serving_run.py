@@ -33,7 +33,7 @@ from harness.run.grid_run import run_grid
 from harness.run.paired_run import run_paired
 from harness.run.run_job import RunJob
 from harness.run.tune_run import run_tune
-from harness.system.cpu_cores import NOT_STARTED, plan_isolation
+from harness.system.cpu_cores import NOT_KEPT, NOT_SEEN, NOT_STARTED, plan_isolation
 from harness.system.named_secrets import hidden_query_secrets
 from harness.wire.credentials import add_headers
 
@@ -149,15 +149,21 @@ class ServingRun(RunFrame[RunDir]):
                 run_grid(job)
         except BaseException:
             with contextlib.suppress(SweepspotError):  # what ended the trials is to be said, not what follows from it
-                self._keep_cards(session.cards)
+                self._keep_found(session, isolation)
             raise
         else:
-            self._keep_cards(session.cards)
+            self._keep_found(session, isolation)
         finally:
             session.close()
 
-    def _keep_cards(self, cards: dict[str, ModelCard]) -> None:
-        self.folder.write(_with_cards(self.folder.read(), cards))
+    def _keep_found(self, session: Session, isolation: Isolation) -> None:
+        """Keep the models that were served; and take back that the target had cores of its own where that is not so."""
+        self.folder.write(_with_cards(self.folder.read(), session.cards))
+        records = (folder.read() for _, _, folder in self.folder.trials(self.folder.read().plan))
+        known = {record.isolated for record in records if record is not None and record.target_url}
+        if isolation.isolated and known and True not in known:
+            kept = isolation.of_load(NOT_KEPT, isolated=False) if False in known else isolation.of_load(NOT_SEEN)
+            self._keep(isolation=kept.text, isolated=kept.isolated, target_cores=None)
 
     def _keep(self, **changes: Any) -> None:
         """Write what has become known into the run's record."""

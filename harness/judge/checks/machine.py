@@ -12,6 +12,7 @@ from harness.judge.checks.case import finding, grade
 from harness.judge.checks.point import counted_trials
 from harness.judge.findings import FindingKind, Verdict
 from harness.judge.number_text import figure, milliseconds, percent
+from harness.judge.numbers.machine.usable_time import is_elsewhere
 from harness.judge.stats.distributions import student_t_quantile
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def not_isolated(case: TrialCase) -> Finding | None:
     if case.data.isolated is not False:  # a server by URL may be on another machine
         return None
     text = "Target and load generator shared cores: each slowed the other down."
-    remedy = "Use a machine with two cores or more and leave --isolate on, or put the target on another machine."
+    remedy = (
+        "Use a machine with two cores or more and leave --isolate on, or put the target on another machine; "
+        "to one that docker or systemd starts, give cores of its own (--cpuset-cpus, CPUAffinity)."
+    )
     if case.data.in_process:
         text = "The model ran inside the load process: its numbers include the generator's work."
         remedy = "That is what this target is for; compare it with others only for the order of magnitude."
@@ -121,17 +125,22 @@ def slow_memory(metrics: PointMetrics) -> Iterator[Finding]:
 
 def sampler(case: TrialCase) -> Finding | None:
     """Resource readings are missing, late or failed; latencies are not concerned unless the machine stood still."""
-    if case.rows is None:
+    failure = case.data.sampler_failure
+    if case.rows is None or (case.data.samples is None and not failure):  # Locust on its own starts no samplers
         return None
     window = case.rows.window
     read_ns = case.samples.t_ns[window.holds(case.samples.t_ns)]
+    if failure:
+        then = " from then on" if read_ns.size else ""
+        text = f"The samplers failed ({failure}): CPU, memory and GPU are unknown{then}."
+        return finding(SAMPLER, Verdict.VALID, text, "Measure again where these figures matter.")
     if not read_ns.size:
         text = "There are no resource samples of this trial: CPU, memory and GPU are unknown."
-        return finding(SAMPLER, Verdict.VALID, text, "Look into load.log for why the samplers ended.")
+        return finding(SAMPLER, Verdict.VALID, text, "A trial of a second or more has some.")
     edges_ns = np.concatenate(([window.start_ns], read_ns, [window.end_ns]))
     gap_s = float(np.diff(edges_ns).max()) / NS_PER_S
     late_ms = case.metrics.usage.sampler_late_p99_ms or 0.0
-    if gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS:
+    if (gap_s > SAMPLER_GAP_S or late_ms > SAMPLER_LATE_MS) and not is_elsewhere(case.data, case.samples):
         text = f"The samplers were {milliseconds(late_ms)} late (p99) and once silent for {figure(gap_s)} s."
         remedy = "The machine was overloaded or stood still: free it of other work and measure again."
         return finding(SAMPLER, Verdict.DEGRADED, text, remedy, gap_s=gap_s, late_p99_ms=late_ms)

@@ -29,8 +29,9 @@ def usage(samples: SampleSeries, window: Window) -> Usage:
     def rate(source: str, metric: str) -> float | None:
         return samples.series(source, metric).within(window).rate()
 
-    def increase(source: str, metric: str) -> float | None:
-        return samples.series(source, metric).within(window).increase()
+    def over_window(source: str, metric: str) -> float | None:
+        """What a counter gains in the whole window: its first and last reading lie up to one tick within."""
+        return _times(rate(source, metric), window.seconds)
 
     cores, gpus = samples.numbered("cpu"), samples.numbered("gpu")
     late_ns = np.sort(samples.late_ns[window.holds(samples.t_ns)])
@@ -48,8 +49,8 @@ def usage(samples: SampleSeries, window: Window) -> Usage:
         gpu_utilization_percent=_mean(_each(gpus, "utilization_percent", mean)),
         gpu_memory_mb=_times(_sum(_each(gpus, "memory_bytes", mean)), 1 / BYTES_PER_MB),
         gpu_power_w=_sum(_each(gpus, "power_w", mean)),
-        gpu_energy_j=_sum(_each(gpus, "energy_j", increase)),
-        package_energy_j=increase("packages", "energy_j"),
+        gpu_energy_j=_sum(_each(gpus, "energy_j", over_window)),
+        package_energy_j=over_window("packages", "energy_j"),
         gpu_clock_mhz=_mean(_each(gpus, "clock_mhz", mean)),
         sampler_cpu_percent=_times(rate("sampler", "cpu_s"), 100),
         sampler_late_p99_ms=quantile(late_ns, 0.99) / NS_PER_MS if late_ns.size else None,

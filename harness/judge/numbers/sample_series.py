@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,13 @@ class SampleSeries:
     def series(self, source: str, metric: str) -> Series:
         """All readings of one metric; empty where there is none."""
         return self._series.get((source, metric), NO_READINGS)
+
+    def without(self, *sources: str) -> SampleSeries:
+        """The same without all series of some sources."""
+        left = copy(self)
+        kept = {key: series for key, series in self._series.items() if key[0] not in sources}
+        left._series = kept  # noqa: SLF001  (it is of this class)
+        return left
 
     def sources(self, prefix: str) -> list[str]:
         """The sources whose name begins with `prefix`, sorted."""

@@ -174,6 +174,7 @@ class Load:
             sequence=self._sequence,
             stop_reason=self.stop_reason or "",
             start_ns=self._start_ns,
+            counted_ns=monotonic_ns(),
             measure_start_ns=_known(phases.measure_start_ns),
             measure_end_ns=_known(phases.measure_end_ns),
             drain_end_ns=self._drain_end_ns,

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# They listen here for a server in a container or on another machine.
+FORWARDERS = frozenset({"ssh", "docker-proxy", "rootlessport", "slirp4netns", "pasta", "kubectl", "socat"})
+
+
 def server_process(started: int | None, host: str, port: int) -> int | None:
     """The root of the processes of a server that was started as process `started`, or by it, and listens on `port`.
 
     That is `started` where it or a descendant listens, else the process that does: a server may leave the process that
-    started it. None where that cannot be said: the server is on another machine, or belongs to another user.
+    started it. None where that cannot be said: the server is on another machine, belongs to another user, or something
+    that only forwards to it listens here.
     """
     if not _is_here(host):
         return None
@@ -64,6 +69,8 @@ def _tree(pid: int) -> Iterable[psutil.Process]:
 
 def _listens(process: psutil.Process, port: int) -> bool:
     with contextlib.suppress(psutil.Error):
+        if process.name() in FORWARDERS:
+            return False
         found = process.net_connections("tcp")
         return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
     return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from harness.errors import RunError
 from harness.measure.target.embedded_server import EmbeddedServer
 from harness.measure.target.endpoint import Endpoint
 from harness.measure.target.external_payloads import ExternalPayloads
@@ -134,7 +135,12 @@ class ManagedTargetSession:
         if self._server is None or any(self._target.knobs[name].apply is Apply.RESTART for name in changed):
             self._server = self._start(request.model, complete, log)
         elif changed:
-            self._server.set_knobs(changed)
+            try:
+                self._server.set_knobs(changed)
+            except RunError:
+                if self._server.alive():  # a late reply would be taken for that to the next change
+                    self.stop_server()
+                raise
         self._setting = complete
         return self._endpoint(self._server, request.protocol)
 

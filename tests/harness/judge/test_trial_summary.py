@@ -183,7 +183,9 @@ def test_usage_by_hand():
             ("memory", "access_ns"): [(0.2, 30.0), (0.3, 900.0), (0.4, 31.0), (5, 99.0)],
             ("gpu0", "power_w"): [(1, 200)],
             ("gpu1", "power_w"): [(1, 100)],
-            ("gpu0", "energy_j"): [(0, 1000), (1, 1200)],
+            # 200 J in the second between two readings: 400 J in the window of 2 s.
+            ("gpu0", "energy_j"): [(0.5, 1000), (1.5, 1200)],
+            ("packages", "energy_j"): [(0, 10), (1, 70)],
         }
     )
     rows = rows_of(START + np.arange(20) * 100 * MS, np.full(20, MS))
@@ -194,7 +196,8 @@ def test_usage_by_hand():
     assert usage.cpu_machine_percent == (30.0, 100.0)
     assert usage.steal_percent == pytest.approx(5.0)
     assert usage.memory_access_ns == 31.0
-    assert (usage.gpu_power_w, usage.gpu_energy_j) == (300.0, 200.0)
+    assert usage.gpu_power_w == 300.0
+    assert (usage.gpu_energy_j, usage.package_energy_j) == (pytest.approx(400.0), pytest.approx(120.0))
     assert (usage.cpu_load_cores, usage.gpu_memory_mb) == (None, None)
 
 

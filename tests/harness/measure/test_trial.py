@@ -1,5 +1,6 @@
 """The wait for a load process: on a clock of the test's own, with real child processes."""
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from harness.system.cpu_cores import Isolation
 pytestmark = pytest.mark.process
 
 ENDS_WHEN_ASKED = """
+import os
 import sys
 from harness.system.control_channel import ControlChannel
 print(ControlChannel.inherited(int(sys.argv[-1])).receive(30))
@@ -51,6 +53,21 @@ def load(tmp_path):
 
     yield start
     for each in started:
+        each.close()
+
+
+@pytest.fixture
+def started_on():
+    """Starts a process that may use these cores alone, and returns its id."""
+    started = []
+
+    def start(cores):
+        started.append(ChildProcess([sys.executable, "-c", "import sys; sys.stdin.read()"], cores=tuple(cores)))
+        return started[-1].pid
+
+    yield start
+    for each in started:
+        each.kill()
         each.close()
 
 
@@ -104,8 +121,9 @@ def test_a_load_that_ends_by_itself_succeeds_or_says_why(load, code, report, fai
     assert running.wait(session(), NS_PER_S) == failure
 
 
-def test_only_of_a_server_that_was_started_here_it_is_known_whether_it_had_cores_of_its_own():
-    pinned = Isolation(target_cores=(0,), load_cores=(1,), isolated=True, text="")
+def test_only_of_a_server_that_was_started_here_it_is_known_whether_it_had_cores_of_its_own(started_on):
+    core = min(os.sched_getaffinity(0))
+    pinned = Isolation(target_cores=(core,), load_cores=(1,), isolated=True, text="")
     variants = (Variant(name="A", target="batched"), Variant(name="B", target="http://127.0.0.1:8000"))
     points = tuple(
         Point(number=number, setting={VARIANT: each.name}, arrivals=Closed(users=1))
@@ -114,5 +132,20 @@ def test_only_of_a_server_that_was_started_here_it_is_known_whether_it_had_cores
     plan = Plan(
         target="batched", scenario="s.py", points=points, pairing=Pairing(variants=variants, margin=0.1, budget_s=60)
     )
-    jobs = [TrialJob(plan, None, point, None, pinned, None) for point in points]
+    pids = (started_on({core}), None)  # of the second none is known
+    jobs = [
+        TrialJob(plan, None, point, SimpleNamespace(pid=pid), pinned, None)
+        for point, pid in zip(points, pids, strict=True)
+    ]
     assert [job.isolated for job in jobs] == [True, None]
+
+
+def test_a_server_that_does_not_keep_to_the_cores_of_its_command_is_not_isolated(started_on):
+    """As one that docker or systemd starts."""
+    point = Point(number=0, setting={}, arrivals=Closed(users=1))
+    plan = Plan(target="mine.toml", scenario="s.py", points=(point,))
+    cores = os.sched_getaffinity(0)
+    pid = started_on(cores)
+    for given, isolated in ((cores, True), ({max(cores) + 1}, False)):
+        pinned = Isolation(target_cores=tuple(given), load_cores=(), isolated=True, text="")
+        assert TrialJob(plan, None, point, SimpleNamespace(pid=pid), pinned, None).isolated is isolated

@@ -69,3 +69,15 @@ def test_a_running_trial_is_the_sum_of_its_load_processes():
     assert live.p99_ms == pytest.approx(40, rel=RELATIVE_ERROR)
     assert live_of(reports, START) is live_of([], START) is None
     assert live_of([report_of(rows, 1.0)], START + S).p50_ms is None
+
+
+def test_the_rate_of_a_running_trial_is_of_the_time_whose_responses_were_counted():
+    rows = closed_loop(seconds=1)
+    counts = of([4 * MS] * 200).counts
+    earlier = report_of(rows, 10.0, response_times=counts, counted_ns=START + 2 * S)
+    later = report_of(rows, 10.0, worker=1, response_times=counts, counted_ns=START + 3 * S)
+    live = live_of([earlier, later], START + 3 * S)  # 400 responses, counted after 2 and after 3 s
+    assert (live.seconds, live.rate_rps) == (2.5, 160.0)
+    draining = report_of(rows, 10.0, response_times=counts, counted_ns=START + 14 * S)
+    assert live_of([draining], START + 15 * S).rate_rps == 20.0  # all 200 are of the 10 s that were measured
+    assert live_of([report_of(rows, 10.0, counted_ns=START)], START + S) is None

@@ -1,9 +1,10 @@
 import numpy as np
 import pyarrow as pa
+from msgspec.structs import replace
 
-from harness.record.load_report import LoadReport
+from harness.record.load_report import LoadReport, LoopHealth
 from harness.record.rows import row_schema
-from harness.record.worker_merge import align_classes
+from harness.record.worker_merge import align_classes, report_to_master_time
 
 COUNTS = dict.fromkeys(
     ["scheduled", "not_sent", "sent", "ok", "wrong", "error", "timeout", "rejected", "aborted", "rows_written"], 0
@@ -37,3 +38,15 @@ def test_classes_that_workers_met_in_another_order_get_one_numbering():
 def test_alike_ones_are_left_alone():
     shards, reports = [shard(0, [0, 1]), shard(1, [])], [report(0, "a", "b"), report(1, "a", "b")]
     assert align_classes(shards, reports) == (shards, reports)
+
+
+def test_all_instants_of_a_report_are_put_on_the_masters_clock():
+    here = replace(
+        report(0, "predict"),
+        **dict.fromkeys(("start_ns", "counted_ns", "measure_start_ns", "measure_end_ns", "drain_end_ns"), 100),
+        clock_offset_ns=-30, health=LoopHealth(cpu_ns=1, wall_ns=2, stalls_ns=((110, 140), (150, 190))),
+    )  # fmt: skip
+    moved = report_to_master_time(here)
+    assert (moved.start_ns, moved.counted_ns, moved.measure_start_ns) == (70, 70, 70)
+    assert (moved.measure_end_ns, moved.drain_end_ns) == (70, 70)
+    assert moved.health == LoopHealth(cpu_ns=1, wall_ns=2, stalls_ns=((80, 110), (120, 160)))

@@ -1,6 +1,7 @@
 """Figures of training, by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from fits_of import cut_off, epochs_of, fits_of, plan_of, with_
@@ -38,6 +39,14 @@ def test_a_single_epoch_has_no_throughput_as_it_compiled():
     plan = plan_of(seeds=1)
     (evidence,) = fits_of(plan, lambda *_: (epochs_of([0.5]), 0.5))
     assert summarise_fit(evidence, plan).samples_per_s is None
+
+
+def test_why_the_samplers_of_a_fit_ended_is_said():
+    plan = plan_of(seeds=1)
+    (evidence,) = fits_of(plan, lambda *_: (epochs_of([0.9, 0.9]), 0.9))
+    (shown,) = summarise_fit(replace(evidence, sampler_failure="killed by SIGKILL"), plan).findings
+    unknown = "There are fewer than two resource samples of this fit: CPU, memory and GPU are unknown."
+    assert (shown.kind, shown.text) == ("sampler", f"{unknown} The samplers failed: killed by SIGKILL.")
 
 
 def test_means_and_intervals_over_seeds():

@@ -224,6 +224,16 @@ def test_a_column_that_nobody_has_is_left_out_and_an_absent_gpu_is_said():
     assert [row.cells[column] for row in table.rows] == ["\u2013", "212"]
 
 
+def test_figures_of_a_machine_on_which_the_target_may_not_run_are_said_to_be_of_this_one():
+    point = example.one_point().result.points[0]
+    used = replace(example.gpu_usage(), package_energy_j=100.0)
+    here = usage_table([replace(point, usage=replace(used, cpu_target_cores=0.5))]).columns
+    elsewhere = usage_table([replace(point, usage=replace(used, cpu_target_cores=None))]).columns
+    assert {"GPU power, W", "CPU energy, J"} <= set(here)
+    assert {"GPU power, W (this machine)", "CPU energy, J (this machine)"} <= set(elsewhere)
+    assert not any(column.endswith("(this machine)") for column in here)
+
+
 def test_no_samples_draw_no_bar():
     (row,) = usage_table([replace(example.one_point().result.points[0], usage=Usage())]).rows
     assert (row.target_bar, row.load_bar, row.cores) == (0.0, 0.0, ())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from harness.judge.numbers.machine.harmed_time import Stretches
+from harness.judge.numbers.sample_series import NO_READINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,11 @@ STRANGER_CORES = 0.02  # who used less is not named
 
 
 def machine_stretches(
-    samples: SampleSeries, stalls_ns: Iterable[tuple[int, int]] = (), *, in_process: bool = False
+    samples: SampleSeries,
+    stalls_ns: Iterable[tuple[int, int]] = (),
+    *,
+    in_process: bool = False,
+    elsewhere: bool = False,
 ) -> Stretches | None:
     """The stretches between the samplers' readings; None where there are fewer than two.
 
@@ -31,6 +36,7 @@ def machine_stretches(
         samples: of one trial.
         stalls_ns: start and end of each time in which the load's event loop was held up for more than 20 ms.
         in_process: the target lives in the load process.
+        elsewhere: target and load run on other machines: what happens to this one harms neither.
     """
     ticks = samples.series("sampler", "cpu_s")
     counted = samples.series("cores", "ran_s")
@@ -46,8 +52,8 @@ def machine_stretches(
         edges_ns=edges_ns,
         foreign_cores=everything - np.sum(ran, axis=0),
         waited_cores=np.sum(waited, axis=0),
-        stolen_cores=samples.series("machine", "steal_s").rates_between(edges_ns),
-        silent=_touched(edges_ns, _silences(ticks)),
+        stolen_cores=(NO_READINGS if elsewhere else samples.series("machine", "steal_s")).rates_between(edges_ns),
+        silent=_touched(edges_ns, [] if elsewhere else _silences(ticks)),
         late=_touched(edges_ns, [] if in_process else stalls_ns),
         exactly=exactly,
     )

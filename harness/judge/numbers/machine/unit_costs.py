@@ -14,17 +14,19 @@ MILLION = 1e6
 UNITS = {"tokens/s": "output token", "results/s": "result", "req/s": "response"}
 
 
-def unit_cost(point: PointMetrics, price_per_hour: float | None) -> UnitCost | None:
+def unit_cost(point: PointMetrics, price_per_hour: float | None, *, in_process: bool = False) -> UnitCost | None:
     """The cost of one unit of the rate by which `point` is ranked; None where nothing good came.
 
     Only good output is paid for: what was spent on failures and on idle time is in the cost of the rest. Energy is what
-    GPUs and the CPU's packages used, other processes on them included; None where neither can be read.
+    GPUs and the CPU's packages used, other processes on them included; None where neither can be read, or where the
+    target may run on another machine: its processes are not known, and it is not `in_process`, within the load.
     """
     rate = point.rate.value
     if not rate:
         return None
     usage = point.usage
-    energies_j = [energy for energy in (usage.gpu_energy_j, usage.package_energy_j) if energy is not None]
+    here = in_process or usage.cpu_target_cores is not None
+    energies_j = [energy for energy in (usage.gpu_energy_j, usage.package_energy_j) if here and energy is not None]
     units_in_trial = rate * point.seconds / max(1, point.repeats)
     return UnitCost(
         unit=UNITS[point.rate_unit],

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 
+import msgspec
 import pytest
 from live_run import running_trial
 
@@ -26,8 +27,8 @@ def feed(watch):
 
 
 def test_the_state_is_made_of_events_and_of_what_is_on_disk(tmp_path):
-    running_trial(tmp_path)
     watch = RunWatch(tmp_path)
+    running_trial(tmp_path)
     feed(watch)
     state = watch.state()
     assert (state.name, state.done, state.total, state.left_s) == ("batch_size=4, 8 users", 1, 3, 12.0)
@@ -41,9 +42,23 @@ def test_the_state_is_made_of_events_and_of_what_is_on_disk(tmp_path):
 
 
 def test_without_a_running_trial_there_are_no_figures(tmp_path):
+    watch = RunWatch(tmp_path)
     folder = running_trial(tmp_path)
+    assert watch.state().running is not None
     (folder / "trial.json").write_text("{}")
+    assert watch.state().running is None
+
+
+def test_a_trial_that_was_killed_before_the_run_went_on_is_not_running(tmp_path):
+    running_trial(tmp_path)
     assert RunWatch(tmp_path).state().running is None
+
+
+def test_of_load_on_other_machines_no_cpu_time_is_shown(tmp_path):
+    watch = RunWatch(tmp_path)
+    report = running_trial(tmp_path) / "load.json"
+    report.write_bytes(msgspec.json.encode(msgspec.json.decode(report.read_bytes()) | {"clock_error_ns": 200}))
+    assert watch.state().running.cpu_cores == {"target": pytest.approx(0.5)}
 
 
 @pytest.mark.process

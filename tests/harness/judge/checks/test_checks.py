@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -464,6 +466,20 @@ def test_samplers():
     assert found(evidence_of(ROWS, samples=gap)) == {"sampler": V.DEGRADED}
 
 
+def test_why_the_samplers_ended_is_said():
+    half = samples_of({("target", "cpu_s"): [(t / 2, t / 4) for t in range(11)]})
+    failed = "the sampler process was killed by SIGKILL"
+    for samples, until in ((half, "unknown from then on."), (samples_of({}), "unknown.")):
+        trial = summarise_trial(evidence_of(ROWS, samples=samples, sampler_failure=failed), None)
+        (shown,) = trial.findings
+        assert (shown.kind, shown.verdict) == ("sampler", V.VALID)
+        assert shown.text == f"The samplers failed ({failed}): CPU, memory and GPU are {until}"
+
+
+def test_where_no_samplers_were_started_none_are_missed():
+    assert found(replace(evidence_of(ROWS), samples=None)) == {}
+
+
 def test_a_reading_that_failed_is_told_only_where_it_was_measured():
     good = samples_of({("target", "cpu_s"): [(t / 2, t / 4) for t in range(21)]}).to_pylist()
     failed = {"late_ns": 0, "source": "gpu0", "metric": "power_w", "value": None, "error": "NVML: not supported"}
@@ -703,3 +719,24 @@ def test_a_target_that_cannot_be_started_is_no_fault_of_the_load():
     assert (found.kind, found.verdict) == ("not_started", V.INVALID)
     assert found.text == f"The trial could not be started: {failure}."
     assert "--resume" not in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("error_ns", "target", "seen"), [(0, {}, True), (200, {}, False), (200, {"target": 0.25}, True)]
+)
+def test_what_happens_to_a_machine_on_which_nothing_of_the_run_runs_says_nothing_of_it(error_ns, target, seen):
+    """Steal of a tenth of two cores, and samplers that are silent for 3 s, beside a load process that only waits."""
+    ticks = [t / 10 for t in range(101) if not 40 < t < 70]
+    rates = {("load", "cpu_s"): 0.01, ("sampler", "cpu_s"): 0.01, ("machine", "steal_s"): 0.2}
+    rates |= {(name, "cpu_s"): cores for name, cores in target.items()}
+    series = {key: [(t, each * t) for t in ticks] for key, each in rates.items()}
+    series |= {(f"cpu{n}", "cpu_percent"): [(t, 30.0) for t in ticks] for n in (0, 1)}
+    reports = (report_of(ROWS, 10.0, clock_error_ns=error_ns),)
+    trial = summarise_trial(evidence_of(ROWS, samples=samples_of(series), reports=reports), None)
+    assert ("harmed" in {each.kind for each in trial.findings}) is seen
+    assert (trial.usable_share == 1.0) is not seen
+    assert trial.usage.cpu_load_cores == (None if error_ns else pytest.approx(0.01))
+    assert (trial.usage.steal_percent is not None) is seen
+    if not seen:
+        assert [each.kind for each in trial.findings] == ["clock_offset"]
+        assert trial.verdict is V.VALID

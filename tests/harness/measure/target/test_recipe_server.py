@@ -254,6 +254,20 @@ def test_nothing_is_said_of_the_processes_of_another_machine():
     assert server_process(os.getpid(), "192.0.2.1", 80) is None
 
 
+@pytest.mark.parametrize(("name", "known"), [("serve", True), ("ssh", False), ("docker-proxy", False)])
+def test_what_only_forwards_to_a_server_is_not_taken_for_it(name, known):
+    code = (
+        "import socket, sys; open('/proc/self/comm', 'w').write(sys.argv[1])\n"
+        "it = socket.create_server(('127.0.0.1', 0)); print(it.getsockname()[1], flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, name]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as listening:
+        port = int(listening.stdout.readline())
+        for started in (listening.pid, None):
+            assert server_process(started, "127.0.0.1", port) == (listening.pid if known else None)
+        listening.stdin.close()
+
+
 ROOT = Path(__file__).parents[4]
 WAYS = re.findall(
     r"^\| (docker, podman|a compose service|another machine|systemd) \| (.*) \|$",

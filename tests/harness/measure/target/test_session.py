@@ -1,21 +1,24 @@
 """Sessions with a server by URL: real requests to a server that keeps count of them."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 from http_service import JsonHandler, served_by
 
-from harness.errors import UserError
+from harness.errors import RunError, UserError
 from harness.measure.target.reached_target import UrlSession
-from harness.measure.target.session import open_session
+from harness.measure.target.session import ManagedTargetSession, open_session
 from harness.plan.arrivals import Closed
 from harness.plan.chat_shape import ChatShape
+from harness.plan.knobs import Apply, Knob, KnobSet
 from harness.plan.load_settings import LoadSettings
-from harness.plan.plan import Plan, Point
+from harness.plan.plan import Plan, Point, TargetRequest
 from harness.plan.request_mix import RequestClass
 from harness.system.cpu_cores import Isolation
 from harness.wire.payload_bank import Bank
+from tests.harness.measure.target.test_embedded_server import READY, SERVE, scripted
 
 pytestmark = pytest.mark.process
 
@@ -111,3 +114,21 @@ def test_conversations_find_the_api_of_a_language_model_by_themselves(tmp_path):
 def test_a_model_that_the_server_does_not_have_is_named_before_any_load(server):
     with pytest.raises(UserError, match=r"^model huge: .*404"):
         open_session(plan_of(server.url, ["small", "huge"]), SHARED, lambda *_: None)
+
+
+def test_a_server_that_did_not_confirm_its_knobs_is_not_asked_again(tmp_path, monkeypatch):
+    """It may still change them, and reply when the next change is awaited."""
+    monkeypatch.setattr("harness.measure.target.embedded_server.SET_TIMEOUT_S", 0.05)
+    knob = Knob(name="size", doc="", default=1, swept=(), apply=Apply.LIVE)
+    target = replace(scripted(tmp_path, READY + SERVE), knobs=KnobSet("scripted", (knob,)))
+    session = ManagedTargetSession(target, plan_of("scripted", ["m"]), SHARED, lambda *_: None)
+    one, two = (TargetRequest(model="m", setting={"size": size}, protocol="auto") for size in (1, 2))
+
+    session.serve(one, tmp_path / "log")
+    first = session.pid
+    with pytest.raises(RunError, match="did not take its knobs"):
+        session.serve(two, tmp_path / "log")
+    session.serve(one, tmp_path / "log")
+
+    assert session.pid not in (None, first)
+    session.close()

@@ -36,3 +36,9 @@ def test_what_is_not_known_is_absent(point):
     cost = unit_cost(msgspec.structs.replace(point, usage=Usage()), None)
     assert (cost.core_ms, cost.energy_j, cost.price_per_million) == (None, None, None)
     assert unit_cost(msgspec.structs.replace(point, throughput_rps=Interval(0.0)), 7.2) is None
+
+
+def test_the_energy_of_the_loads_machine_is_not_that_of_a_target_elsewhere(point):
+    unknown = msgspec.structs.replace(point, usage=Usage(gpu_energy_j=300.0, package_energy_j=100.0))
+    assert unit_cost(unknown, None).energy_j is None
+    assert unit_cost(unknown, None, in_process=True).energy_j == pytest.approx(0.2)
