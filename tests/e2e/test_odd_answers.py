@@ -81,9 +81,8 @@ def test_a_stream_that_fails_is_an_error(odd, mode, words):
 
 
 def test_errors_within_streams_decide_an_objective(odd):
-    _, result = odd(
-        "overload", "sweep concurrency=2,8", *CHAT, "--slo", "p90<2s,ttft_p90<1s,errors<1%", "--repeats", "1"
-    )
+    slo = "p90<2s,ttft_p90<1s,errors<3%"  # surely below 1.9 % where none of 194 failed, above 4.4 % where 21 of 300 did
+    _, result = odd("overload", "sweep concurrency=2,8", *CHAT, "--slo", slo, "--repeats", "1", "--seconds", "3s")
     two, eight = result["points"]
     assert (two["meets_slo"], eight["meets_slo"]) == (True, False)
     assert "KV cache is full" in findings(eight)["errors"]
