@@ -59,15 +59,18 @@ def capacity_of(points: Sequence[PointMetrics], slo: Slo | None, trial_s: float,
     )
 
 
-def bracketed(border_rps: Interval, kept_rps: float | None, missed_rps: float | None) -> Interval:
+def bracketed(border_rps: Interval, kept_rps: float | None, missed_rps: float | None) -> Interval | None:
     """The border, or what is known without a model where that says more: the rates that surely keep and miss the limit.
+
+    None where a rate beyond the border is surely kept, and none surely missed: the capacity is at least that rate.
 
     At a cliff the shares of slow responses leap from none to nearly all, which no smooth curve follows: the border is
     then anywhere, with an end that is open, or beside the two rates.
     """
-    if kept_rps is None or missed_rps is None:
-        return border_rps
     low, high = border_rps.ends
+    if kept_rps is None or missed_rps is None:
+        most_rps = high if math.isfinite(high) else border_rps.value
+        return None if missed_rps is None and kept_rps is not None and kept_rps > most_rps else border_rps
     if math.isfinite(border_rps.width) and kept_rps <= high and low <= missed_rps:
         return border_rps
     return Interval(math.sqrt(kept_rps * missed_rps), kept_rps, missed_rps)
