@@ -159,9 +159,11 @@ class ServingRun(RunFrame[RunDir]):
     def _keep_found(self, session: Session, isolation: Isolation) -> None:
         """Keep the models that were served; and take back that the target had cores of its own where that is not so."""
         self.folder.write(_with_cards(self.folder.read(), session.cards))
+        if not isolation.isolated:
+            return
         records = (folder.read() for _, _, folder in self.folder.trials(self.folder.read().plan))
         known = {record.isolated for record in records if record is not None and record.target_url}
-        if isolation.isolated and known and True not in known:
+        if known and True not in known:
             kept = isolation.of_load(NOT_KEPT, isolated=False) if False in known else isolation.of_load(NOT_SEEN)
             self._keep(isolation=kept.text, isolated=kept.isolated, target_cores=None)
 
