@@ -263,10 +263,15 @@ def trial_overhead_seconds(plan: Plan) -> float:
     return plan.load.warmup_s + TRIAL_OVERHEAD_SECONDS
 
 
+def trial_seconds(plan: Plan) -> float:
+    """What a trial takes in all, a start of the target excepted."""
+    return plan.seconds + trial_overhead_seconds(plan)
+
+
 def first_look_seconds(plan: Plan) -> float:
     """About how long one trial of every point takes, target starts included."""
     starts = len(set(plan.starts)) if plan.starts else 1
-    return len(plan.points) * (plan.seconds + trial_overhead_seconds(plan)) + starts * TARGET_START_SECONDS
+    return len(plan.points) * trial_seconds(plan) + starts * TARGET_START_SECONDS
 
 
 def order_trials(groups: Sequence[int], repeats: int, seed: int) -> tuple[Trial, ...]:

@@ -23,7 +23,7 @@ from harness.plan.plan import (
     Point,
     first_look_seconds,
     order_trials,
-    trial_overhead_seconds,
+    trial_seconds,
 )
 from harness.plan.request_mix import CHAT, parse_mix
 from harness.plan.scenario import Scenario
@@ -323,9 +323,8 @@ def estimated_seconds(plan: Plan, knobs: KnobSet | None) -> float:
     """How long a plan will take, target starts included; `knobs` None: the harness does not start the target."""
     if plan.budget_seconds is not None:
         return plan.budget_seconds
-    trial_seconds = plan.seconds + trial_overhead_seconds(plan)
     starts = 1 + restart_count(plan, knobs) if knobs else 0
-    return len(plan.trials) * trial_seconds + starts * TARGET_START_SECONDS
+    return len(plan.trials) * trial_seconds(plan) + starts * TARGET_START_SECONDS
 
 
 def _name(draft: Draft) -> str:

@@ -17,7 +17,7 @@ from harness.judge.capacity.capacities import rate_trials
 from harness.judge.numbers.limit_counts import FAILED
 from harness.judge.slo_check import QUANTILES, trusted
 from harness.plan.option_text import seconds_text
-from harness.plan.plan import Point, Trial, trial_overhead_seconds
+from harness.plan.plan import Point, Trial, trial_seconds
 from harness.run.capacity_search import LADDER, LEAST_TRIALS, CapacitySearch, Probe
 from harness.run.events import RunStarted
 from harness.run.failures import Failures
@@ -42,7 +42,7 @@ def checked_capacity_plan(plan: Plan, *, given: bool = True) -> Plan:
     """
     if plan.slo is not None:
         _refuse_uncounted(plan.slo)
-    needed_s = LEAST_TRIALS * _trial_s(plan)
+    needed_s = LEAST_TRIALS * trial_seconds(plan)
     if given and plan.capacity_budget_s < needed_s:
         raise UserError(
             f"--budget {seconds_text(plan.capacity_budget_s)}: the rates of one setting take {LEAST_TRIALS} trials or "
@@ -112,14 +112,10 @@ def _by_setting(plan: Plan) -> list[list[Point]]:
 
 
 def _search(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> CapacitySearch:
-    search = CapacitySearch(round(plan.capacity_budget_s / _trial_s(plan)))
+    search = CapacitySearch(round(plan.capacity_budget_s / trial_seconds(plan)))
     for probe in _probes(plan, points, metrics):
         search.observe(probe)
     return search
-
-
-def _trial_s(plan: Plan) -> float:
-    return plan.seconds + trial_overhead_seconds(plan)
 
 
 def _probes(plan: Plan, points: list[Point], metrics: dict[int, PointMetrics]) -> Iterator[Probe]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.judge.conclusions.precision import is_settled
-from harness.plan.plan import trial_overhead_seconds
+from harness.plan.plan import trial_seconds
 from harness.run.events import RunStarted, TrialSkipped
 from harness.run.failures import Failures
 from harness.run.run_job import RunJob, measure, point_metrics
@@ -48,7 +48,7 @@ def run_trials(job: RunJob, left: Sequence[Trial], failures: Failures) -> None:
         if point.number in settled:
             listener(TrialSkipped())
             continue
-        later_s = (len(left) - place - 1) * (plan.seconds + trial_overhead_seconds(plan))
+        later_s = (len(left) - place - 1) * trial_seconds(plan)
         record, summary = measure(job, trial, failures.run, later_s=later_s)
         listener(trial_ended(record, summary))
         if plan.precision is not None or trial.number == last_trial[point.number]:

@@ -8,7 +8,7 @@ from harness.judge.conclusions.paired_sentences import power_sentence
 from harness.judge.number_text import listed
 from harness.judge.phrases import OF_ONE_REPEAT
 from harness.plan.arrivals import Closed
-from harness.plan.plan import first_look_seconds, trial_overhead_seconds
+from harness.plan.plan import first_look_seconds, trial_seconds
 from reports import units
 from reports.comparison import paired_lines
 from reports.csv_columns import csv_columns
@@ -121,7 +121,7 @@ def _plan_lines(plan: Plan, what: str) -> list[str]:
     if plan.tune is not None:
         return [*lines, f"raises: {plan.tune.objective}"]
     first_s = first_look_seconds(plan)
-    left = int((plan.budget_seconds - first_s) / (plan.seconds + trial_overhead_seconds(plan)))
+    left = int((plan.budget_seconds - first_s) / trial_seconds(plan))
     rest = f"the rest, up to {units.several(left, 'trial')}, goes to the points that may be the best"
     return [*lines, f"budget: one trial of each takes about {units.duration(first_s)}; {rest}"]
 

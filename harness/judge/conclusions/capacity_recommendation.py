@@ -17,7 +17,7 @@ from harness.judge.run_result import Capacity, Recommendation
 from harness.judge.slo_check import trusted
 from harness.judge.stats.ratio_intervals import ratio_within
 from harness.plan.knobs import setting_text
-from harness.plan.plan import trial_overhead_seconds
+from harness.plan.plan import trial_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ def _capacity(plan: Plan, setting: Setting, own: Sequence[PointMetrics], *, harm
     """The capacity of one setting by all its points, those of the closed loop too."""
     rated = [point for point in own if point.rate_target_rps is not None]
     if rated:
-        found = capacity_of(rated, plan.slo, plan.seconds + trial_overhead_seconds(plan), harmed=harmed)
+        found = capacity_of(rated, plan.slo, trial_seconds(plan), harmed=harmed)
     else:
         found = Capacity(setting=setting, rate_rps=None, kept_rps=None, missed_rps=None, trials=0)
     return found if _sustained_rps(found) else msgspec.structs.replace(found, why_none=_why_none(plan, own, rated))

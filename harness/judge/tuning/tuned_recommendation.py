@@ -20,7 +20,7 @@ from harness.judge.tuning.final import Final
 from harness.judge.tuning.observations import failure_of, final_outcome, keeps, objective_of, unit_of
 from harness.judge.tuning.tuning_summary import changes_of
 from harness.plan.knobs import setting_text
-from harness.plan.plan import TrialKind, trial_overhead_seconds
+from harness.plan.plan import TrialKind, trial_overhead_seconds, trial_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ def recommend_tuned(
     """
     spent_s = spent_s or {}
     final = final_of(plan, points, spent_s)
-    another_s = FINAL_TRIALS * (fmean(spent_s.values()) if spent_s else plan.seconds + trial_overhead_seconds(plan))
+    another_s = FINAL_TRIALS * (fmean(spent_s.values()) if spent_s else trial_seconds(plan))
     if not final.history:
         could = any(point.counts.ok and keeps(plan, point) is not False for point in points)
         return Recommendation(sentence=_nothing_final(plan, points), more_seconds=another_s if could else None)

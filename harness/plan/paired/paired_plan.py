@@ -22,7 +22,7 @@ from harness.plan.plan import (
     Plan,
     Point,
     Trial,
-    trial_overhead_seconds,
+    trial_seconds,
 )
 from harness.plan.target_spec import EmbeddedTarget, RecipeTarget, find_target
 
@@ -84,7 +84,7 @@ def block_seconds(plan: Plan) -> float:
     """About how long a block takes."""
     fresh = plan.pairing is not None and plan.pairing.fresh
     start_s = TARGET_START_SECONDS if fresh else 0.0
-    return len(plan.points) * (plan.seconds + trial_overhead_seconds(plan) + start_s)
+    return len(plan.points) * (trial_seconds(plan) + start_s)
 
 
 def _variant(plan: Plan, name: str) -> Variant:
